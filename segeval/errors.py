@@ -1,0 +1,62 @@
+"""The one error that users meet, and the cautions that travel with a result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class SegevalError(Exception):
+    """Bad input, told in one line: what is wrong, where, and what to do about it.
+
+    Parameters
+    ----------
+    message
+        What is wrong, with the offending value.
+    file
+        The file that holds it.
+    key
+        The image that it concerns.
+    remedy
+        What the reader of the message can do.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: object | None = None,
+        key: object | None = None,
+        remedy: str | None = None,
+    ) -> None:
+        self.message = message
+        self.file = None if file is None else str(file)
+        self.key = None if key is None else str(key)
+        self.remedy = remedy
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        where = []
+        if self.file is not None:
+            where.append(self.file)
+        if self.key is not None and (self.file is None or self.key not in self.file):
+            where.append(f"image {self.key}")
+        text = f"{', '.join(where)}: {self.message}" if where else self.message
+        if self.remedy:
+            text = f"{text}; {self.remedy}"
+        # One line, whatever a file name or a value holds.
+        return " ".join(text.split())
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild, (self.message, self.file, self.key, self.remedy))
+
+
+def _rebuild(message: str, file: str | None, key: str | None, remedy: str | None) -> SegevalError:
+    return SegevalError(message, file=file, key=key, remedy=remedy)
+
+
+@dataclass(frozen=True, order=True)
+class Caution:
+    """Something a reader of the score should know; `code` is stable, `message` is for people."""
+
+    code: str
+    message: str
