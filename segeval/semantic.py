@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from segeval.arrays import as_labels, require_same_size, resize_nearest, smallest
+from segeval.arrays import NOTHING, as_labels, crc_of, require_same_size, resize_nearest, smallest
 from segeval.errors import Caution, SegevalError
 from segeval.means import mean_over_classes, ratio, sum_over_classes
 from segeval.metric import option, rule_to_dict
@@ -83,9 +83,8 @@ class SemanticIoU:
             For a size mismatch, an array that is no label map, or a label outside given classes.
         """
         from segeval.kernels import confusion
-        from segeval.readers.png import crc_of
 
-        table = confusion.new_table()
+        table = np.zeros(confusion.LABELS**2, np.int64)
         keys: list[Key] = []
         files: list[tuple[str | None, str | None]] = []
         digests: list[int] = []
@@ -134,7 +133,9 @@ class SemanticIoU:
                 value = 255 if raw in (0, 255) else raw - 1
             value = table.get(value, value)
             known = self.taxonomy is None or value in self.taxonomy.ids
-            if value in self.void_values or (self.reduce_zero_label and side == "truth" and raw in (0, 255)):
+            if raw == NOTHING and side == "prediction":
+                value = NO_CLASS
+            elif value in self.void_values or (self.reduce_zero_label and side == "truth" and raw in (0, 255)):
                 value = NO_CLASS
             elif not known:
                 assert self.taxonomy is not None
