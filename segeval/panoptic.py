@@ -116,7 +116,7 @@ class PanopticQuality:
         if unknown.any():
             k = int(np.argmax(unknown))
             raise SegevalError(
-                f"the {side}'s segment {int(ids[k])} has the category {int(classes[k])}, which is not among the classes",
+                f"the {side}'s segment {int(ids[k])} has category {int(classes[k])}, which is not among the classes",
                 file=file,
                 key=key,
                 remedy=taxonomy.hint(),

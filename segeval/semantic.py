@@ -133,9 +133,9 @@ class SemanticIoU:
                 value = 255 if raw in (0, 255) else raw - 1
             value = table.get(value, value)
             known = self.taxonomy is None or value in self.taxonomy.ids
-            if raw == NOTHING and side == "prediction":
-                value = NO_CLASS
-            elif value in self.void_values or (self.reduce_zero_label and side == "truth" and raw in (0, 255)):
+            shifted_out = self.reduce_zero_label and side == "truth" and raw in (0, 255)
+            nothing = raw == NOTHING and side == "prediction"
+            if value in self.void_values or shifted_out or nothing:
                 value = NO_CLASS
             elif not known:
                 assert self.taxonomy is not None
@@ -307,13 +307,11 @@ def summary(
         return mean_over_classes(np.nan_to_num(column) if absent == "zero" else column)
 
     truth = classes["truth"][..., in_means]
-    share = ratio(truth, truth.sum(-1, keepdims=True))
     iou = np.nan_to_num(classes["IoU"][..., in_means])
-    weighted = sum_over_classes(share * iou) if truth.shape[-1] else np.full(truth.shape[:-1], np.nan)
     return {
         "mIoU": mean("IoU"),
-        "fwIoU": weighted,
-        "aAcc": ratio(classes["common"].sum(-1), classes["truth"].sum(-1)),
+        "fwIoU": ratio(sum_over_classes(truth * iou), sum_over_classes(truth)),
+        "aAcc": ratio(sum_over_classes(classes["common"]), sum_over_classes(classes["truth"])),
         "mAcc": mean("Acc"),
         "mDice": mean("Dice"),
     }

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from segeval.kernels.jit import kernel
+
+Ints = NDArray[np.int64]
 
 NO_SUCH_ID = -1
 
 
 @kernel
-def find(sorted_ids, value):  # type: ignore[no-untyped-def]
+def _find(sorted_ids, value):  # type: ignore[no-untyped-def]
     """Position of a value in ascending ids, or -1."""
     low, high = 0, sorted_ids.size
     while low < high:
@@ -25,29 +28,7 @@ def find(sorted_ids, value):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def match(pair_truth, pair_prediction, pair_pixels, truth, prediction):  # type: ignore[no-untyped-def]
-    """Decide every segment of one image, in integers.
-
-    Parameters
-    ----------
-    pair_truth, pair_prediction, pair_pixels
-        int64: overlaps sorted by (truth id, predicted id); void is id 0 on both sides.
-    truth
-        int64 (5, n): ids ascending, class positions, crowd, last crowd of its class, area (written here).
-    prediction
-        int64 (5, m): ids ascending, class positions, state (written here: 1 matched, 2 false positive, 3 excused),
-        unused, area (written here).
-
-    Returns
-    -------
-    matched
-        int64 (5, k): truth position, predicted position, intersection, union of every pair with 2 i > union, in pair
-        order; row 4 is 1 where the classes agree (a true positive).
-    truth_state
-        int64 (n): 1 matched, 2 missed (false negative), 3 crowd.
-    unknown
-        The first id of the truth map, then of the predicted map, that is listed nowhere, or -1.
-    """
+def _match(pair_truth, pair_prediction, pair_pixels, truth, prediction):  # type: ignore[no-untyped-def]
     n, m, pairs = truth.shape[1], prediction.shape[1], pair_pixels.size
     truth_state = np.zeros(n, np.int64)
     void = np.zeros(m, np.int64)
@@ -59,8 +40,8 @@ def match(pair_truth, pair_prediction, pair_pixels, truth, prediction):  # type:
     prediction[4, :] = 0
     prediction[2, :] = 0
     for k in range(pairs):
-        t = find(truth[0], pair_truth[k]) if pair_truth[k] != 0 else NO_SUCH_ID
-        p = find(prediction[0], pair_prediction[k]) if pair_prediction[k] != 0 else NO_SUCH_ID
+        t = _find(truth[0], pair_truth[k]) if pair_truth[k] != 0 else NO_SUCH_ID
+        p = _find(prediction[0], pair_prediction[k]) if pair_prediction[k] != 0 else NO_SUCH_ID
         at_truth[k], at_prediction[k] = t, p
         if t >= 0:
             truth[4, t] += pair_pixels[k]
@@ -101,3 +82,32 @@ def match(pair_truth, pair_prediction, pair_pixels, truth, prediction):  # type:
         if prediction[2, p] == 0:
             prediction[2, p] = 3 if 2 * (void[p] + excused[p]) > prediction[4, p] else 2
     return matched[:, :count], truth_state, unknown
+
+
+def match(
+    pair_truth: Ints, pair_prediction: Ints, pair_pixels: Ints, truth: Ints, prediction: Ints
+) -> tuple[Ints, Ints, Ints]:
+    """Decide every segment of one image, in integers.
+
+    Parameters
+    ----------
+    pair_truth, pair_prediction, pair_pixels
+        int64: overlaps sorted by (truth id, predicted id); void is id 0 on both sides.
+    truth
+        int64 (5, n): ids ascending, class positions, crowd, last crowd of its class, area (written here).
+    prediction
+        int64 (5, m): ids ascending, class positions, state (written here: 1 matched, 2 false positive, 3 excused),
+        unused, area (written here).
+
+    Returns
+    -------
+    matched
+        int64 (5, k): truth position, predicted position, intersection, union of every pair with 2 i > union, in pair
+        order; row 4 is 1 where the classes agree (a true positive).
+    truth_state
+        int64 (n): 1 matched, 2 missed (false negative), 3 crowd.
+    unknown
+        The first id of the truth map, then of the predicted map, that is listed nowhere, or -1.
+    """
+    decided: tuple[Ints, Ints, Ints] = _match(pair_truth, pair_prediction, pair_pixels, truth, prediction)
+    return decided
