@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from segeval.arrays import as_labels, to_numpy
 from segeval.errors import SegevalError
 from segeval.readers.classes import taxonomy_of_categories
 from segeval.readers.json_files import integer, read_json
@@ -123,9 +124,20 @@ def find_json(folder: Path) -> Path | None:
         beside += [notes / f"{folder.name}.json", notes / f"{folder.parent.name}_{folder.name}.json"]
         beside += [notes / f"panoptic_{folder.name}.json"]
     for path in [*inside, *(p for p in beside if p.is_file())]:
-        if is_panoptic(read_json(path)):
+        data = read_json(path)
+        if is_panoptic(data) and (path in inside or _is_colour(folder / str(data["annotations"][0].get("file_name")))):
             return path
     return None
+
+
+def _is_colour(path: Path) -> bool:
+    """Whether a file is a colour PNG by its header: a JSON beside a folder of grey label maps is not theirs."""
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(26)
+    except OSError:
+        return False
+    return head.startswith(b"\x89PNG") and len(head) == 26 and head[25] in (2, 6)
 
 
 @dataclass(frozen=True)
@@ -215,3 +227,19 @@ def nothing_like(truth: PanopticMap) -> PanopticMap:
     else:
         pixels = np.zeros((height, width), truth.pixels.dtype)
     return PanopticMap(pixels, NO_SEGMENTS)
+
+
+def from_arrays(pixels: Any, entries: Any, what: str, key: Key) -> PanopticMap:
+    """A panoptic map of what a caller holds: ids (H, W) or colours (H, W, 3 or 4) uint8, and its segments.
+
+    Raises
+    ------
+    SegevalError
+        For arrays of another shape or type, and for bad segments.
+    """
+    array = to_numpy(pixels, what)
+    if array.ndim == 3 and array.dtype == np.uint8 and array.shape[2] in (3, 4) and array.size:
+        array = np.ascontiguousarray(array)
+    else:
+        array = as_labels(array, what, key=key)
+    return PanopticMap(array, make_segments(entries, None, key))

@@ -39,8 +39,15 @@ class Reader(Protocol):
 class Source(Protocol):
     """Pairs of truth and prediction, with what was learnt about them on the way."""
 
-    taxonomy: Taxonomy | None
-    cautions: tuple[Caution, ...]
+    @property
+    def taxonomy(self) -> Taxonomy | None:
+        """The classes that the truth names, if it does."""
+        ...
+
+    @property
+    def cautions(self) -> tuple[Caution, ...]:
+        """What a reader of the score should know."""
+        ...
 
     def keys(self) -> Sequence[Key]:
         """The images that are scored."""
