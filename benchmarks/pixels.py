@@ -108,7 +108,9 @@ def counting(title: str, pairs: Sequence[tuple[NDArray[Any], NDArray[Any]]], rou
     table = np.zeros(65536, np.int64)
     jobs: dict[str, Callable[[], Any]] = {
         "segeval": lambda: [confusion_rows_u8(t, p, table) for t, p in pairs],
-        "bincount": lambda: [np.bincount((t.astype(np.uint16) << 8 | p).reshape(-1), minlength=65536) for t, p in pairs],
+        "bincount": lambda: [
+            np.bincount((t.astype(np.uint16) << 8 | p).reshape(-1), minlength=65536) for t, p in pairs
+        ],
     }
     if semantic is not None:
         rival = semantic.SemanticEval(256, ignore_index=None)

@@ -21,6 +21,8 @@ _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 _HALF = np.uint64(32)
 _ABOVE = np.uint64(2**64 - 2)
 
+_COLOUR = np.uint32(0xFF_FFFF)
+
 _LAYOUTS = {
     # bytes of a pixel: (bytes of 64 that hold whole pixels, bits that compare, bits of the id, multiplier)
     2: (64, 0xFFFF_FFFF_FFFF_FFFF, 0xFFFF, 64),
@@ -39,9 +41,7 @@ def _read(pixels: Any, i: Any, step: Any) -> Any:
 
 
 @kernel
-def _fill(
-    truth: Any, prediction: Any, step: Any, layout: Any, keys: Any, counts: Any, state: Any
-) -> Any:
+def _fill(truth: Any, prediction: Any, step: Any, layout: Any, keys: Any, counts: Any, state: Any) -> Any:
     """Count runs until the hash table is half full or the maps end; `state` is where it stopped.
 
     A function of its own, with all it does written out: calls of other kernels, and names that are given another array,
@@ -127,9 +127,12 @@ def _count(truth: Any, prediction: Any, step: Any, layout: Any) -> Any:
 
 @kernel
 def _ids(colours: Any, channels: Any) -> Any:
-    ids = np.empty(colours.size // channels, np.uint32)
-    for k in range(ids.size):
-        ids[k] = _read(colours, k * channels, 3)
+    n = colours.size // channels
+    ids = np.empty(n, np.uint32)
+    # Four bytes are read for each but the last, which has perhaps only three.
+    for k in range(n - 1):
+        ids[k] = load32(colours, k * channels) & _COLOUR
+    ids[n - 1] = _read(colours, (n - 1) * channels, 3)
     return ids
 
 

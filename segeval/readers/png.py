@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 import zlib
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -167,7 +168,9 @@ def decode_png(
             stride = header.stride(header.width)
             pixels = _plain(raw, header, header.width, header.height, scratch, file)
             if header.depth == 16:
-                pixels = pixels.view(">u2").astype(np.uint16)
+                pixels = pixels.view(np.uint16)
+                if sys.byteorder == "little":
+                    pixels.byteswap(inplace=True)
             channels = _CHANNELS[header.colour]
             shape = (header.height, stride * 8 // header.bits)
             pixels = pixels.reshape(shape if channels == 1 else (*shape, channels))
