@@ -162,6 +162,14 @@ def _unfilter(raw: Any, source: Any, out: Any, lead: Any, rows: Any, stride: Any
     return -1
 
 
+@kernel
+def swap_bytes(values: Any) -> None:
+    """Turn big-endian uint16 values, viewed as native ones, into native ones."""
+    for k in range(values.size):
+        value = np.uint32(values[k])
+        values[k] = value >> np.uint32(8) | value << np.uint32(8)
+
+
 def lead_of(stride: int) -> int:
     """Bytes that :func:`unfilter` wants before the first row: a row above it, and what keeps the pixels aligned."""
     return (stride + 2 * WIDTH - 1) // WIDTH * WIDTH

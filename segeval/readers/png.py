@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segeval.errors import SegevalError
-from segeval.kernels.png import PADDING, lead_of, unfilter
+from segeval.kernels.png import PADDING, lead_of, swap_bytes, unfilter
 
 MOST_PIXELS = 2**28
 """Pixels admitted where neither an argument nor the environment variable SEGEVAL_MAX_PIXELS says otherwise."""
@@ -170,7 +170,7 @@ def decode_png(
             if header.depth == 16:
                 pixels = pixels.view(np.uint16)
                 if sys.byteorder == "little":
-                    pixels.byteswap(inplace=True)
+                    swap_bytes(pixels.reshape(-1))
             channels = _CHANNELS[header.colour]
             shape = (header.height, stride * 8 // header.bits)
             pixels = pixels.reshape(shape if channels == 1 else (*shape, channels))
