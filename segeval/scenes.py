@@ -119,8 +119,8 @@ def _furnish(canvas: Canvas, street: Street, *, empty: bool, crowd: bool) -> Non
             company = rng.integers(1, 4) if rng.random() < 0.4 else 1
             orders += [(z + 0.15 * k, "person", place + 0.42 * k) for k in range(company)]
     if not empty:
-        if rng.random() < 0.35:
-            orders.append((float(rng.uniform(4.2, 6.0)), "car", street.centre + 0.45 * street.road))
+        if rng.random() < 0.4:
+            orders.append((float(rng.uniform(2.6, 5.0)), "car", street.centre + rng.uniform(-0.4, 0.4) * street.road))
         if rng.random() < 0.3:
             orders.append(
                 (float(rng.uniform(9, 22)), "crossing car", street.centre + rng.uniform(-0.5, 0.5) * street.road)
