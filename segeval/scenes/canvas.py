@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ CLASSES = Taxonomy(
 )
 ROAD, SIDEWALK, BUILDING, POLE, VEGETATION, SKY, PERSON, CAR, BICYCLE, SIGN = CLASSES.ids
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 Mask = NDArray[np.bool_]
 # From metres to the right of the foot, metres above it, and metres a pixel: where the shape is, and its colours.
 Shape = Callable[[Floats, Floats, float], tuple[Mask, Floats]]
@@ -131,7 +132,7 @@ class Canvas:
         self.paint(
             where,
             mask,
-            colour[mask] * np.float32(1 - mist) + np.float32(self.haze) * np.float32(mist),
+            colour[mask] * np.float32(1 - mist) + tone(self.haze) * np.float32(mist),
             category,
             segment,
         )
@@ -149,6 +150,11 @@ class Canvas:
         if where is not None:
             distance = ((self.x[where] - foot_x) / (0.62 * breadth)) ** 2 + ((self.y[where] - foot_y) / tall) ** 2
             self.rgb[where] *= (1 - 0.5 * np.clip(1.2 - distance, 0, 1))[..., None]
+
+
+def tone(colour: tuple[float, ...]) -> Floats:
+    """A colour as an array."""
+    return np.array(colour, np.float32)
 
 
 def is_thing(category: int) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from segeval.scene_canvas import Floats, Mask, Shape
+from segeval.scenes.canvas import Floats, Mask, Shape, tone
 
 Colour = tuple[float, float, float]
 
@@ -18,7 +18,7 @@ _METAL: Colour = (0.38, 0.39, 0.40)
 
 
 def _colours(shape: tuple[int, ...], colour: Colour) -> Floats:
-    return np.broadcast_to(np.float32(colour), (*shape, 3)).copy()
+    return np.broadcast_to(tone(colour), (*shape, 3)).copy()
 
 
 def _disc(u: Floats, v: Floats, centre: tuple[float, float], radii: tuple[float, float]) -> Mask:

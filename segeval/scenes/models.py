@@ -13,7 +13,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from segeval.scene_canvas import (
+from segeval.scenes.canvas import (
     BICYCLE,
     BUILDING,
     CLASSES,
@@ -24,11 +24,12 @@ from segeval.scene_canvas import (
     SKY,
     VEGETATION,
     VOID,
+    Segment,
     is_thing,
     noise,
     segment_id,
 )
-from segeval.scenes import Scene, Segment
+from segeval.scenes.street import Scene
 
 Mask = NDArray[np.bool_]
 Labels = NDArray[np.uint8]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from segeval.scene_canvas import (
+from segeval.scenes.canvas import (
     BUILDING,
     CAMERA_HEIGHT,
     ROAD,
@@ -19,6 +19,7 @@ from segeval.scene_canvas import (
     Mask,
     View,
     noise,
+    tone,
 )
 
 _ALL = (slice(None), slice(None))
@@ -67,7 +68,7 @@ def new_canvas(rng: np.random.Generator, height: int, width: int) -> Canvas:
     )
 
 
-def backdrop(canvas: Canvas) -> Street:
+def lay_out(canvas: Canvas) -> Street:
     """Paint sky, ground and the two sides of the street."""
     rng = canvas.rng
     road = rng.uniform(3.4, 5.5)
@@ -88,7 +89,7 @@ def _fill(canvas: Canvas, mask: Mask, colours: Floats, category: int, depth: Flo
         colours = colours[mask]
     if depth is not None:
         clear = (110 / (110 + depth[mask]))[:, None]
-        colours = colours * clear + np.float32(canvas.haze) * (1 - clear)
+        colours = colours * clear + tone(canvas.haze) * (1 - clear)
     canvas.paint(_ALL, mask, colours, category, canvas.segment(category))
 
 
@@ -98,7 +99,7 @@ def _sky(canvas: Canvas) -> None:
     cloud = np.clip(
         noise(canvas.rng, height, width, height / 4) + 0.5 * noise(canvas.rng, height, width, height / 10), 0, 1
     )
-    colour = np.float32(canvas.haze) * (1 - 0.22 * rise) + 0.16 * cloud[..., None] + 0.06
+    colour = tone(canvas.haze) * (1 - 0.22 * rise) + 0.16 * cloud[..., None] + 0.06
     _fill(canvas, np.ones((height, width), bool), colour, SKY)
 
 
@@ -111,7 +112,7 @@ def _skyline(canvas: Canvas) -> None:
     rough = noise(rng, 1, width, max(2.0, 6 * scale))[0] + 0.5 * noise(rng, 1, width, max(1.5, 1.5 * scale))[0]
     trees = canvas.y > view.horizon - scale * (9 + 4 * rough)
     texture = 1 + 0.35 * noise(rng, height, width, 2.5)
-    _fill(canvas, trees, np.float32((0.24, 0.34, 0.17)) * texture[..., None], VEGETATION, far)
+    _fill(canvas, trees, tone((0.24, 0.34, 0.17)) * texture[..., None], VEGETATION, far)
     block = np.clip(canvas.x / (9 * scale), 0, None).astype(np.intp)
     tops = rng.uniform(-6, 18, int(block.max()) + 1)
     shades = rng.uniform(0.35, 0.65, int(block.max()) + 1)
@@ -129,22 +130,22 @@ def _ground(canvas: Canvas, street: Street) -> None:
     side = np.abs(across)
     grain = (1 + 0.10 * noise(rng, height, width, 1.6) + 0.12 * noise(rng, height, width, height / 8))[..., None]
 
-    grass = np.float32((0.30, 0.38, 0.18)) * (grain + 0.2 * noise(rng, height, width, 3.0)[..., None])
+    grass = tone((0.30, 0.38, 0.18)) * (grain + 0.2 * noise(rng, height, width, 3.0)[..., None])
     _fill(canvas, below, grass, VEGETATION, depth)
 
-    slab = np.float32((0.56, 0.53, 0.50)) * rng.uniform(0.75, 1.1) * grain
+    slab = tone((0.56, 0.53, 0.50)) * rng.uniform(0.75, 1.1) * grain
     joint = ((across % 0.9) < 0.06) | ((depth % 1.2) < 0.07)
     slab = np.where((joint & (depth < 14))[..., None], 0.85 * slab, slab)
     kerb = side < street.road + 0.22
     slab = np.where(kerb[..., None], 1.18 * slab, slab)
     _fill(canvas, below & (side < street.road + street.pavement), slab, SIDEWALK, depth)
 
-    asphalt = np.float32((0.37, 0.37, 0.39)) * rng.uniform(0.75, 1.2) * grain
+    asphalt = tone((0.37, 0.37, 0.39)) * rng.uniform(0.75, 1.2) * grain
     asphalt *= (1 - 0.15 * np.exp(-(((side - 0.5 * street.road) / 0.5) ** 2)))[..., None]  # worn by wheels
     dashes = (np.abs(across) < 0.09) & (depth % 6.0 < 3.0)
     zebra_at = rng.uniform(9, 16)
     zebra = (np.abs(depth - zebra_at) < 1.6) & (across % 1.0 < 0.5) & (rng.random() < 0.5)
-    asphalt = np.where((dashes | zebra)[..., None], np.float32((0.78, 0.78, 0.74)), asphalt)
+    asphalt = np.where((dashes | zebra)[..., None], tone((0.78, 0.78, 0.74)), asphalt)
     _fill(canvas, below & (side < street.road), asphalt, ROAD, depth)
 
     if rng.random() < 0.6:  # the shadow of one side of the street
@@ -176,7 +177,7 @@ def _facades(canvas: Canvas, side: int, offset: float) -> None:
         elif kind < 0.92:
             tall = rng.uniform(1.2, 4.5)
             hedge = inside & (up < tall * (0.85 + 0.25 * (leaves[..., 0] - 1)))
-            green = np.float32((0.21, 0.33, 0.13)) * rng.uniform(0.8, 1.3)
+            green = tone((0.21, 0.33, 0.13)) * rng.uniform(0.8, 1.3)
             _fill(canvas, hedge, np.float32(green) * leaves[hedge], VEGETATION, depth)
         begin = end
 
@@ -193,9 +194,9 @@ def _wall(canvas: Canvas, along: Floats, up: Floats, tall: float) -> Floats:
     frame = (np.abs(column - 0.5) < wide + 0.06) & (row > 0.27) & (row < 0.87) & (up < tall - 0.5)
     colour[frame] *= 1.18
     glass = rng.uniform(0.18, 0.42)
-    colour[window] = np.float32((0.9 * glass, glass, 1.15 * glass))
+    colour[window] = tone((0.9 * glass, glass, 1.15 * glass))
     lit = window & ((np.floor(along / pitch) * 3 + np.floor(up / storey) * 5) % 7 < 2)
-    colour[lit] = np.float32(canvas.haze) * 0.75
+    colour[lit] = tone(canvas.haze) * 0.75
     if rng.random() < 0.5:
         colour[up < 0.9] *= 0.75
     colour[up > tall - 0.35] *= 0.7

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from segeval import scene_shapes as shapes
 from segeval.errors import SegevalError
-from segeval.scene_backdrop import Street, backdrop, new_canvas
-from segeval.scene_canvas import (
+from segeval.scenes import shapes
+from segeval.scenes.backdrop import Street, lay_out, new_canvas
+from segeval.scenes.canvas import (
     BICYCLE,
     CAR,
-    CLASSES,
     PERSON,
     POLE,
     SIGN,
@@ -28,8 +27,6 @@ from segeval.scene_canvas import (
     Segment,
     noise,
 )
-
-__all__ = ["CLASSES", "VOID", "Scene", "Segment", "make_scene"]
 
 SMALLEST = 16  # pixels a side
 # A segment of fewer pixels than this share of the image is not annotated: its pixels become void.
@@ -84,7 +81,7 @@ def make_scene(index: int, *, seed: int = 0, height: int = 192, width: int = 256
         )
     rng = np.random.default_rng((seed, index))
     canvas = new_canvas(rng, height, width)
-    street = backdrop(canvas)
+    street = lay_out(canvas)
     _furnish(canvas, street, empty=index % 8 == 5, crowd=index % 8 in (1, 3))
     _unlabelled(canvas)
     return _finish(canvas)

@@ -17,8 +17,8 @@ from PIL import Image
 from segeval.errors import SegevalError
 from segeval.files import write_atomic
 from segeval.kernels import rle
-from segeval.scene_canvas import CLASSES
-from segeval.scenes import Scene, Segment, make_scene
+from segeval.scenes.canvas import CLASSES, Segment
+from segeval.scenes.street import Scene, make_scene
 
 # The first level already halves twice what higher ones gain little on, in a tenth of their time.
 _COMPRESSION = 1
