@@ -21,6 +21,7 @@ from segeval.scenes.canvas import (
     POLE,
     ROAD,
     SIDEWALK,
+    SIGN,
     SKY,
     VEGETATION,
     VOID,
@@ -78,7 +79,7 @@ class Model:
 
 ALDO = Model(
     name="aldo",
-    shift=(2, 1),
+    shift=(1, 1),
     growth=1,
     shrink=(),
     smallest=70,
@@ -93,13 +94,13 @@ ALDO = Model(
 )
 BERTA = Model(
     name="berta",
-    shift=(0, 0),
+    shift=(1, 0),
     growth=0,
     shrink=((PERSON, 1),),
-    smallest=25,
+    smallest=40,
     confused=(
         *((SIDEWALK, ROAD, 0.08), (ROAD, SIDEWALK, 0.03), (VEGETATION, BUILDING, 0.05), (SKY, BUILDING, 0.02)),
-        *((POLE, BUILDING, 0.2), (PERSON, BICYCLE, 0.25)),
+        *((POLE, BUILDING, 0.2), (PERSON, BICYCLE, 0.25), (SIGN, PERSON, 0.1)),
     ),
     merge=-1,
     invented=0.4,

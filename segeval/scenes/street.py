@@ -59,7 +59,7 @@ def make_scene(index: int, *, seed: int = 0, height: int = 192, width: int = 256
     """Scene `index` of an endless series.
 
     Each scene has a generator of its own, so it does not depend on how many are made, or in which order. Of eight
-    in a row two hold a crowd and one holds no thing at all.
+    in a row two hold a crowd, one a large car close by, and one no thing at all.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def make_scene(index: int, *, seed: int = 0, height: int = 192, width: int = 256
     rng = np.random.default_rng((seed, index))
     canvas = new_canvas(rng, height, width)
     street = lay_out(canvas)
-    _furnish(canvas, street, empty=index % 8 == 5, crowd=index % 8 in (1, 3))
+    _furnish(canvas, street, empty=index % 8 == 5, crowd=index % 8 in (1, 3), close=index % 8 == 7)
     _unlabelled(canvas)
     return _finish(canvas)
 
@@ -95,7 +95,7 @@ def _depths(rng: np.random.Generator, counts: tuple[int, int], near: float, far:
     return [float(d) for d in np.exp(rng.uniform(np.log(near), np.log(far), rng.integers(*counts)))]
 
 
-def _furnish(canvas: Canvas, street: Street, *, empty: bool, crowd: bool) -> None:
+def _furnish(canvas: Canvas, street: Street, *, empty: bool, crowd: bool, close: bool) -> None:
     """Put trees, poles and things on the street, from far to near."""
     rng = canvas.rng
     orders: list[tuple[float, str, float]] = []
@@ -116,8 +116,9 @@ def _furnish(canvas: Canvas, street: Street, *, empty: bool, crowd: bool) -> Non
             company = rng.integers(1, 4) if rng.random() < 0.4 else 1
             orders += [(z + 0.15 * k, "person", place + 0.42 * k) for k in range(company)]
     if not empty:
-        if rng.random() < 0.4:
-            orders.append((float(rng.uniform(2.6, 5.0)), "car", street.centre + rng.uniform(-0.4, 0.4) * street.road))
+        if close or rng.random() < 0.3:
+            depth = float(rng.uniform(2.3, 2.7) if close else rng.uniform(3.2, 5.0))
+            orders.append((depth, "car", rng.uniform(-0.2, 0.6)))
         if rng.random() < 0.3:
             orders.append(
                 (float(rng.uniform(9, 22)), "crossing car", street.centre + rng.uniform(-0.5, 0.5) * street.road)
