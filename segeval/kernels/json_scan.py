@@ -9,306 +9,40 @@ from __future__ import annotations
 import numpy as np
 
 from segeval.kernels.jit import kernel
+from segeval.kernels.json_tokens import COUNT_LIST, FIELDS, OTHER, SIZE, following, key, number, skip
 from segeval.kernels.rle import COMPRESSED, COUNTS, POLYGON
 
-# Rows of the integer columns and of the real columns; the bit of a field in `present` is its place in FIELDS.
-FIELDS = ("image_id", "category_id", "id", "iscrowd", "width", "height", "score", "area", "bbox", "segmentation")
+# Rows of the integer columns beyond the first six FIELDS; the real columns are score, area and bbox.
 KIND, LOW, HIGH, SIZE_HEIGHT, SIZE_WIDTH, AT = range(6, 12)
 INTEGERS, REALS = 12, 6
 
-DONE, FULL, SURPRISE = 0, 1, 2
-
-_NAMES = np.zeros((12, 12), np.uint8)
-for _row, _name in enumerate((*FIELDS, "size", "counts")):
-    _NAMES[_row, : len(_name)] = np.frombuffer(_name.encode(), np.uint8)
-_LENGTHS = np.array([len(name) for name in (*FIELDS, "size", "counts")])
-_SIZE, _COUNTS, _OTHER = 10, 11, 12
-_LITERALS = np.array([list(word) for word in (b"true ", b"null ", b"false")], np.uint8)
-
-_TENS = np.array([10.0**k for k in range(23)])
-_RANGE = 64  # decimal exponents beyond +-64 are left to the standard library
-
-
-def _five(exponent: int) -> int:
-    """The top 128 bits of 5**exponent (from above where it is a fraction), the first bit being one."""
-    if exponent >= 0:
-        power: int = 5**exponent
-        return power << (128 - power.bit_length()) if power.bit_length() <= 128 else power >> (power.bit_length() - 128)
-    power = 5**-exponent
-    bits = (power - 1).bit_length()
-    quotient = (1 << (2 * bits + 128)) // power + 1
-    return quotient >> (quotient.bit_length() - 128)
-
-
-_FIVES = np.array([[_five(q) >> 64, _five(q) & (2**64 - 1)] for q in range(-_RANGE, _RANGE + 1)], np.uint64)
-
-
-@kernel
-def _product(a, b):  # type: ignore[no-untyped-def]
-    """High and low half of the 128-bit product of two uint64."""
-    low32 = np.uint64(0xFFFFFFFF)
-    half = np.uint64(32)
-    a0, a1 = a & low32, a >> half
-    b0, b1 = b & low32, b >> half
-    middle = (a0 * b0 >> half) + (a1 * b0 & low32) + (a0 * b1 & low32)
-    return a1 * b1 + (a1 * b0 >> half) + (a0 * b1 >> half) + (middle >> half), a * b
-
-
-@kernel
-def _decimal(mantissa, exponent):  # type: ignore[no-untyped-def]
-    """The double nearest to mantissa * 10**exponent, |exponent| <= _RANGE.
-
-    Small cases are one exact operation (Clinger 1990); the others take Lemire's 128-bit product (2021).
-    """
-    if mantissa <= np.uint64(1 << 53) and -22 <= exponent <= 22:
-        if exponent < 0:
-            return np.float64(mantissa) / _TENS[-exponent]
-        return np.float64(mantissa) * _TENS[exponent]
-    leading = np.int64(0)
-    word = mantissa
-    for step in (32, 16, 8, 4, 2, 1):
-        if word >> np.uint64(64 - step) == np.uint64(0):
-            word <<= np.uint64(step)
-            leading += step
-    high, low = _product(word, _FIVES[exponent + _RANGE, 0])
-    if high & np.uint64(0x1FF) == np.uint64(0x1FF):
-        more, _ = _product(word, _FIVES[exponent + _RANGE, 1])
-        low += more
-        if low < more:
-            high += np.uint64(1)
-    top = np.int64(high >> np.uint64(63))
-    shift = np.uint64(top + 9)
-    digits = high >> shift
-    power = ((217706 * exponent) >> 16) + 63 + top - leading + 1023
-    # Halfway between two doubles only if nothing was cut off: round to even.
-    if low <= np.uint64(1) and -4 <= exponent <= 23 and digits & np.uint64(3) == np.uint64(1) and digits << shift == high:
-        digits -= np.uint64(1)
-    digits = (digits + (digits & np.uint64(1))) >> np.uint64(1)
-    if digits >> np.uint64(53):
-        digits >>= np.uint64(1)
-        power += 1
-    return ((digits & np.uint64((1 << 52) - 1)) | (np.uint64(power) << np.uint64(52))).view(np.float64)
-
-
-@kernel
-def _number(text, at):  # type: ignore[no-untyped-def]
-    """Integer and real value of the number at `at` and the place behind it; place -1 is a surprise, and so is an
-    integer value asked of a number with fraction or exponent: its second item is then False."""
-    negative = text[at] == 45
-    if negative:
-        at += 1
-    mantissa = np.uint64(0)
-    digits = 0
-    begin = at
-    while 48 <= text[at] <= 57:
-        mantissa = mantissa * np.uint64(10) + np.uint64(text[at] - 48)
-        at += 1
-    digits = at - begin
-    if digits == 0 or (digits > 1 and text[begin] == 48):
-        return np.int64(0), False, 0.0, np.int64(-1)
-    exponent = np.int64(0)
-    whole = True
-    if text[at] == 46:
-        whole = False
-        at += 1
-        fraction = at
-        while 48 <= text[at] <= 57:
-            mantissa = mantissa * np.uint64(10) + np.uint64(text[at] - 48)
-            at += 1
-        if at == fraction:
-            return np.int64(0), False, 0.0, np.int64(-1)
-        exponent = np.int64(fraction - at)
-        digits += at - fraction
-        if digits > 19:  # leading zeros do not count
-            while begin < at and (text[begin] == 48 or text[begin] == 46):
-                digits -= text[begin] == 48
-                begin += 1
-    if text[at] == 101 or text[at] == 69:
-        whole = False
-        at += 1
-        sign = np.int64(-1) if text[at] == 45 else np.int64(1)
-        if text[at] == 45 or text[at] == 43:
-            at += 1
-        power = np.int64(0)
-        first = at
-        while 48 <= text[at] <= 57:
-            power = min(np.int64(9999), power * 10 + text[at] - 48)
-            at += 1
-        if at == first:
-            return np.int64(0), False, 0.0, np.int64(-1)
-        exponent += sign * power
-    if whole and digits <= 18:
-        value = -np.int64(mantissa) if negative else np.int64(mantissa)
-        return value, True, np.float64(value), at
-    if digits > 19 or whole:
-        return np.int64(0), False, 0.0, np.int64(-1)
-    if mantissa == np.uint64(0):
-        real = 0.0
-    elif -_RANGE <= exponent <= _RANGE:
-        real = _decimal(mantissa, exponent)
-    else:
-        return np.int64(0), False, 0.0, np.int64(-1)
-    return np.int64(0), False, -real if negative else real, at
-
-
-@kernel
-def _next(text, at):  # type: ignore[no-untyped-def]
-    """The next character that is no white space, and its place; 0 at the end of the text."""
-    while at < text.size:
-        character = text[at]
-        if character > 32:
-            return character, at
-        if character != 32 and character != 10 and character != 13 and character != 9:
-            break
-        at += 1
-    return np.uint8(0), at
-
-
-@kernel
-def _string(text, at):  # type: ignore[no-untyped-def]
-    """Place of the closing quotation mark of the string whose first character is at `at`, and whether it is plain."""
-    plain = True
-    while at < text.size:
-        character = text[at]
-        if character == 34:
-            return at, plain
-        if character < 32:
-            return np.int64(-1), False
-        if character > 127:  # the caller checks the encoding
-            plain = False
-        elif character == 92:
-            plain = False
-            at += 1
-            follower = text[at] if at < text.size else 0
-            if follower == 117:
-                for k in range(at + 1, at + 5):
-                    digit = text[k] if k < text.size else 0
-                    if not (48 <= digit <= 57 or 65 <= digit <= 70 or 97 <= digit <= 102):
-                        return np.int64(-1), False
-            elif follower not in (34, 92, 47, 98, 102, 110, 114, 116):
-                return np.int64(-1), False
-        at += 1
-    return np.int64(-1), False
-
-
-@kernel
-def _key(text, at):  # type: ignore[no-untyped-def]
-    """Which known name the key at `at` is, and the place of its value's first character."""
-    character, at = _next(text, at)
-    if character != 34:
-        return _OTHER, np.int64(-1)
-    end, plain = _string(text, at + 1)
-    if end < 0 or not plain:
-        return _OTHER, np.int64(-1)
-    name = _OTHER
-    for candidate in range(_LENGTHS.size):
-        if _LENGTHS[candidate] == end - at - 1:
-            same = True
-            for k in range(_LENGTHS[candidate]):
-                if text[at + 1 + k] != _NAMES[candidate, k]:
-                    same = False
-                    break
-            if same:
-                name = candidate
-                break
-    character, at = _next(text, end + 1)
-    if character != 58:
-        return name, np.int64(-1)
-    character, at = _next(text, at + 1)
-    return name, at
-
-
-@kernel
-def _literal(text, at):  # type: ignore[no-untyped-def]
-    """The place behind `true`, `false` or `null`, else -1."""
-    for row in range(3):
-        size = 5 if row == 2 else 4
-        if text[at : at + size].size == size and np.array_equal(text[at : at + size], _LITERALS[row, :size]):
-            return at + size
-    return np.int64(-1)
-
-
-@kernel
-def skip(text, at):  # type: ignore[no-untyped-def]
-    """The place behind the value at `at`, whose grammar is checked; -1 is a surprise."""
-    depth = 0
-    objects = np.uint64(0)
-    while True:
-        character, at = _next(text, at)
-        opened = character == 123 or character == 91
-        if opened:
-            depth += 1
-            if depth > 60:
-                return np.int64(-1)
-            objects = objects << np.uint64(1) | np.uint64(character == 123)
-            follower, place = _next(text, at + 1)
-            if follower == character + 2:
-                at = place
-            else:
-                at += 1
-                if character == 123:
-                    _, at = _key(text, at)
-                    if at < 0:
-                        return at
-                continue
-            depth -= 1
-            objects >>= np.uint64(1)
-            at += 1
-        elif character == 34:
-            at, _ = _string(text, at + 1)
-            if at < 0:
-                return at
-            at += 1
-        elif character == 45 or 48 <= character <= 57:
-            _, _, _, at = _number(text, at)
-            if at < 0:
-                return at
-        else:
-            at = _literal(text, at)
-            if at < 0:
-                return at
-        while True:  # behind a value: the next one, or the end of what holds it
-            if depth == 0:
-                return at
-            inside = objects & np.uint64(1)
-            character, at = _next(text, at)
-            at += 1
-            if character == 44:
-                if inside:
-                    _, at = _key(text, at)
-                    if at < 0:
-                        return at
-                break
-            if character != (125 if inside else 93):
-                return np.int64(-1)
-            depth -= 1
-            objects >>= np.uint64(1)
+DONE, SURPRISE, MORE_RECORDS, MORE_RINGS, MORE_NUMBERS = range(5)
 
 
 @kernel
 def _list(text, at, numbers, count):  # type: ignore[no-untyped-def]
     """Append the numbers of the array at `at`; returns the place behind it (-1: surprise) and the new count, which is
     beyond the end of `numbers` if they do not fit."""
-    character, at = _next(text, at)
+    character, at = following(text, at)
     if character != 91:
         return np.int64(-1), count
-    character, at = _next(text, at + 1)
+    character, at = following(text, at + 1)
     if character == 93:
         return at + 1, count
     while True:
-        _, _, real, at = _number(text, at)
+        _, _, real, at = number(text, at)
         if at < 0:
             return at, count
         if count >= numbers.size:
             return at, np.int64(numbers.size + 1)
         numbers[count] = real
         count += 1
-        character, at = _next(text, at)
+        character, at = following(text, at)
         if character == 93:
             return at + 1, count
         if character != 44:
             return np.int64(-1), count
-        _, at = _next(text, at + 1)
+        _, at = following(text, at + 1)
 
 
 @kernel
@@ -332,26 +66,26 @@ def _counts_string(text, at):  # type: ignore[no-untyped-def]
 def _rle(text, at, row, integers, rings, numbers, ends):  # type: ignore[no-untyped-def]
     """Read `{"size": [h, w], "counts": ...}`; returns the place behind it, -1 on a surprise."""
     seen = 0
-    character, at = _next(text, at + 1)
+    character, at = following(text, at + 1)
     while True:
-        name, at = _key(text, at)
-        if at < 0 or (name >= _SIZE and name != _OTHER and seen >> (name - _SIZE) & 1):
+        name, at = key(text, at)
+        if at < 0 or (name >= SIZE and name != OTHER and seen >> (name - SIZE) & 1):
             return np.int64(-1)
-        if name == _SIZE:
+        if name == SIZE:
             seen |= 1
             for k in range(2):
                 if text[at] != (44 if k else 91):
                     return np.int64(-1)
-                _, at = _next(text, at + 1)
-                value, whole, _, at = _number(text, at)
+                _, at = following(text, at + 1)
+                value, whole, _, at = number(text, at)
                 if at < 0 or not whole:
                     return np.int64(-1)
                 integers[SIZE_HEIGHT + k, row] = value
-                _, at = _next(text, at)
+                _, at = following(text, at)
             if text[at] != 93:
                 return np.int64(-1)
             at += 1
-        elif name == _COUNTS:
+        elif name == COUNT_LIST:
             seen |= 2
             if text[at] == 34:
                 integers[KIND, row] = COMPRESSED
@@ -368,13 +102,13 @@ def _rle(text, at, row, integers, rings, numbers, ends):  # type: ignore[no-unty
                 at, ends[1] = _list(text, at, numbers, ends[1])
                 ends[0] += 1
                 rings[ends[0]] = ends[1]
-                if at < 0:
+                if at < 0 or ends[1] > numbers.size:
                     return at
         else:
             at = skip(text, at)
             if at < 0:
                 return at
-        character, at = _next(text, at)
+        character, at = following(text, at)
         if character == 125:
             return at + 1 if seen == 3 else np.int64(-1)
         if character != 44:
@@ -391,19 +125,19 @@ def _segmentation(text, at, row, integers, rings, numbers, ends):  # type: ignor
         return np.int64(-1)
     integers[KIND, row] = POLYGON
     integers[LOW, row] = ends[0]
-    character, at = _next(text, at + 1)
+    character, at = following(text, at + 1)
     while character != 93:
         if ends[0] + 2 >= rings.size:
-            ends[1] = numbers.size + 1
+            ends[0] = rings.size
             return at
         at, ends[1] = _list(text, at, numbers, ends[1])
         if at < 0 or ends[1] > numbers.size:
             return at
         ends[0] += 1
         rings[ends[0]] = ends[1]
-        character, at = _next(text, at)
+        character, at = following(text, at)
         if character == 44:
-            character, at = _next(text, at + 1)
+            character, at = following(text, at + 1)
             if character != 91:
                 return np.int64(-1)
         elif character != 93:
@@ -419,14 +153,14 @@ def scan(text, at, masks, integers, reals, present, rings, numbers, state):  # t
     Parameters are the text, the place of the array's bracket, whether segmentations are read (else their grammar is
     checked and their presence noted), integer columns (INTEGERS, n) int64, real columns (REALS, n) float64 (score,
     area, bbox), bits of the present fields (n) uint16, ring offsets (m + 1) int64, numbers float64 and
-    `state` = records, rings, numbers, place. FULL asks for larger columns: call again with the same state.
+    `state` = records, rings, numbers, place. A MORE_ code asks for larger columns: call again with the same state.
     """
     ends = state[1:3].copy()
     if state[3] == 0:
-        character, at = _next(text, at)
+        character, at = following(text, at)
         if character != 91:
             return SURPRISE
-        character, at = _next(text, at + 1)
+        character, at = following(text, at + 1)
         if character == 93:
             state[3] = at + 1
             return DONE
@@ -435,23 +169,25 @@ def scan(text, at, masks, integers, reals, present, rings, numbers, state):  # t
     while True:
         row = state[0]
         state[3] = at
-        if row >= present.size or ends[0] + 2 >= rings.size:
-            return FULL
+        if row >= present.size:
+            return MORE_RECORDS
+        if ends[0] + 2 >= rings.size:
+            return MORE_RINGS
         if text[at] != 123:
             return SURPRISE
         integers[:, row] = 0
         reals[:, row] = 0.0
         integers[AT, row] = at
         seen = np.uint16(0)
-        character, at = _next(text, at + 1)
+        character, at = following(text, at + 1)
         while character != 125:
-            name, at = _key(text, at)
-            if at < 0 or (name < _SIZE and seen >> np.uint16(name) & np.uint16(1)):
+            name, at = key(text, at)
+            if at < 0 or (name < SIZE and seen >> np.uint16(name) & np.uint16(1)):
                 return SURPRISE
-            if name < _SIZE:
+            if name < SIZE:
                 seen |= np.uint16(1 << name)
             if name < 8:
-                value, whole, real, at = _number(text, at)
+                value, whole, real, at = number(text, at)
                 if name < 6:
                     integers[name, row] = value
                     if not whole:
@@ -466,14 +202,15 @@ def scan(text, at, masks, integers, reals, present, rings, numbers, state):  # t
                     return SURPRISE
             elif name == 9 and masks:
                 at = _segmentation(text, at, row, integers, rings, numbers, ends)
-                if at >= 0 and ends[1] > numbers.size:
-                    ends[:] = state[1:3]
-                    return FULL
+                if ends[0] >= rings.size:
+                    return MORE_RINGS
+                if ends[1] > numbers.size:
+                    return MORE_NUMBERS
             else:
                 at = skip(text, at)
             if at < 0:
                 return SURPRISE
-            character, at = _next(text, at)
+            character, at = following(text, at)
             if character == 44:
                 at += 1
             elif character != 125:
@@ -481,10 +218,10 @@ def scan(text, at, masks, integers, reals, present, rings, numbers, state):  # t
         present[row] = seen
         state[0] = row + 1
         state[1:3] = ends
-        character, at = _next(text, at + 1)
+        character, at = following(text, at + 1)
         if character == 93:
             state[3] = at + 1
             return DONE
         if character != 44:
             return SURPRISE
-        _, at = _next(text, at + 1)
+        _, at = following(text, at + 1)
