@@ -53,9 +53,7 @@ class InstanceAP:
     )
     iou_thresholds: tuple[float, ...] = option(IOU_THRESHOLDS, "IoU thresholds that AP averages over", metavar="T")
     class_agnostic: bool = option(False, "match without regard to classes")
-    protocol: str = option(
-        "default", "pycocotools: with that scorer's defects", choices=("default", "pycocotools")
-    )
+    protocol: str = option("default", "pycocotools: with that scorer's defects", choices=("default", "pycocotools"))
 
     def __post_init__(self) -> None:
         thresholds = tuple(float(t) for t in self.iou_thresholds)
@@ -71,7 +69,9 @@ class InstanceAP:
         names = [name for name, _, _ in ranges]
         for name, low, high in ranges:
             if not 0 <= low <= high or names.count(name) > 1 or name in ("", "all", "50", "75"):
-                raise SegevalError(f"area range {name}:{low:g}:{high:g}", remedy="give distinct names and 0 <= low <= high")
+                raise SegevalError(
+                    f"area range {name}:{low:g}:{high:g}", remedy="give distinct names and 0 <= low <= high"
+                )
         for field, value in (("iou_thresholds", thresholds), ("max_dets", counts), ("area_ranges", ranges)):
             object.__setattr__(self, field, value)
         for field, known in (("iou", ("segm", "bbox")), ("protocol", ("default", "pycocotools"))):
@@ -323,5 +323,3 @@ def _best_cut(scores: NDArray[np.float64], true: NDArray[np.bool_], wanted: int)
 
 def _listed(values: Iterable[float]) -> str:
     return ",".join(f"{v:g}" for v in values)
-
-

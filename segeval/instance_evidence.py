@@ -210,9 +210,7 @@ def _evidence(truth: Side, prediction: Side, terms: Terms, runs: Runs, images: i
     span = (truth.first, truth.stop) if terms.masks else (np.zeros_like(truth.first),) * 2
     shape = np.zeros((len(stated), 4)) if terms.masks else truth.boxes
     bits = (np.ascontiguousarray(a + 0.0).view(np.uint64) for a in (np.where(computed, -1.0, stated), shape))
-    matching.truth_hashes(
-        truth.image, truth.classes, t.crowd[truth.rows], *bits, *span, runs.starts, runs.ends, hashes
-    )
+    matching.truth_hashes(truth.image, truth.classes, t.crowd[truth.rows], *bits, *span, runs.starts, runs.ends, hashes)
     count = np.bincount
     return Evidence(
         {
@@ -276,9 +274,7 @@ def tables_of(chunks: Sequence[Evidence], firsts: Sequence[int], terms: Terms) -
             ("truths", np.int64, (areas,), True),
             ("crowds", np.int64, (), True),
         ),
-        "notes": tuple(
-            (name, np.int64, (), True) for name in ("zero_ids", "computed_areas", "boxed_masks", "beyond")
-        ),
+        "notes": tuple((name, np.int64, (), True) for name in ("zero_ids", "computed_areas", "boxed_masks", "beyond")),
     }
     tables = {}
     for name, columns in shapes.items():

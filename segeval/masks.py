@@ -154,7 +154,9 @@ def _finish(data: Mapping[str, Any], what: str, count: int, size: tuple[int, int
     if data.get("boxes") is not None:
         boxes = to_numpy(data["boxes"], "boxes").astype(np.float64)
         if boxes.shape != (count, 4) or not np.isfinite(boxes).all():
-            raise SegevalError(f"{what} boxes have shape {boxes.shape}", remedy="give finite (N, 4): x, y, width, height")
+            raise SegevalError(
+                f"{what} boxes have shape {boxes.shape}", remedy="give finite (N, 4): x, y, width, height"
+            )
     ids = np.arange(1, count + 1, dtype=np.int64) if data.get("ids") is None else column("ids", 0, np.int64)
     columns = InstanceColumns(
         column("labels", 0, np.int64),
@@ -195,9 +197,7 @@ def _counts_from_changes(
     return rings.astype(np.int64), counts.astype(np.float64)
 
 
-def instances_of_map(
-    labels: NDArray[Any], *, divisor: int = 0, scores: Mapping[int, float] | None = None
-) -> Instances:
+def instances_of_map(labels: NDArray[Any], *, divisor: int = 0, scores: Mapping[int, float] | None = None) -> Instances:
     """Instances of a map of instance ids (H, W) where 0 is background.
 
     With a `divisor` an id is class * divisor + instance; an id below the divisor is a crowd of the class `id`.
@@ -221,7 +221,9 @@ def instances_of_map(
     place, rows = place[~at_end], rows[~at_end]
     rings, numbers = _counts_from_changes(rows, place, np.full(len(ids), height * width))
     numbers_of = ids.astype(np.int64)
-    classes = np.where(numbers_of >= divisor, numbers_of // divisor, numbers_of) if divisor else np.zeros_like(numbers_of)
+    classes = (
+        np.where(numbers_of >= divisor, numbers_of // divisor, numbers_of) if divisor else np.zeros_like(numbers_of)
+    )
     crowd = (numbers_of < divisor).astype(np.uint8) if divisor else np.zeros(len(ids), np.uint8)
     given = np.array([1.0 if scores is None else scores.get(int(i), 1.0) for i in ids], np.float64)
     low = np.arange(len(ids), dtype=np.int64)

@@ -81,7 +81,12 @@ def _decimal(mantissa, exponent):  # type: ignore[no-untyped-def]
     digits = high >> shift
     power = ((217706 * exponent) >> 16) + 11 + top - leading
     # Halfway between two doubles only if nothing was cut off: round to even.
-    if low <= np.uint64(1) and -4 <= exponent <= 23 and digits & np.uint64(3) == np.uint64(1) and digits << shift == high:
+    if (
+        low <= np.uint64(1)
+        and -4 <= exponent <= 23
+        and digits & np.uint64(3) == np.uint64(1)
+        and digits << shift == high
+    ):
         digits -= np.uint64(1)
     digits = (digits + (digits & np.uint64(1))) >> np.uint64(1)
     return math.ldexp(np.float64(digits), power)

@@ -47,7 +47,11 @@ class CocoInstances:
         self._keys = tuple(images.key(i) for i in ids.tolist()) if images.texts else tuple(ids.tolist())
         sizes = images.integers[[records.HEIGHT, records.WIDTH]]
         sized = images.has(records.HEIGHT) & images.has(records.WIDTH)
-        bad = ~(sized & (sizes > 0).all(axis=0) & (sizes[0] * sizes[1].astype(object) <= MOST_PIXELS)) if masks else ~sized & False
+        bad = (
+            ~(sized & (sizes > 0).all(axis=0) & (sizes[0] * sizes[1].astype(object) <= MOST_PIXELS))
+            if masks
+            else ~sized & False
+        )
         if bad.any():
             row = int(np.argmax(bad))
             raise SegevalError(
@@ -169,9 +173,13 @@ def _taxonomy(categories: list[Any], path: Path) -> Taxonomy:
     for category in categories:
         number = category.get("id") if isinstance(category, dict) else None
         if not isinstance(number, int) or isinstance(number, bool) or number < 0:
-            raise SegevalError(f"category {category!r:.60} has no integer id", file=path, remedy="number categories from 0")
+            raise SegevalError(
+                f"category {category!r:.60} has no integer id", file=path, remedy="number categories from 0"
+            )
         if number in names:
-            raise SegevalError(f"category id {number} is given twice", file=path, remedy="give each category its own id")
+            raise SegevalError(
+                f"category id {number} is given twice", file=path, remedy="give each category its own id"
+            )
         names[number] = str(category.get("name", number))
     if not names:
         raise SegevalError("lists no categories", file=path, remedy="give categories with id and name")
@@ -201,15 +209,28 @@ def _check_values(rows: Records, path: Path, what: str, taxonomy: Taxonomy) -> N
     known = np.isin(rows.integers[records.CATEGORY_ID], taxonomy.ids)
     crowd = rows.integers[records.ISCROWD]
     for good, problem, remedy in (
-        (known, lambda r: f"the category {rows.integers[records.CATEGORY_ID, r]}, which the truth does not list", taxonomy.hint()),
+        (
+            known,
+            lambda r: f"the category {rows.integers[records.CATEGORY_ID, r]}, which the truth does not list",
+            taxonomy.hint(),
+        ),
         ((crowd == 0) | (crowd == 1) | (what == "result"), lambda r: f"iscrowd {crowd[r]}", "give 0 or 1"),
         (np.isfinite(rows.reals[0]), lambda r: f"the score {rows.reals[0, r]}", "give a finite score to each result"),
         (np.isfinite(rows.reals[1]), lambda r: f"the area {rows.reals[1, r]}", "give the area in pixels"),
-        (np.isfinite(rows.reals[2:]).all(axis=0), lambda r: f"the bbox {rows.reals[2:, r].tolist()}", "give finite numbers"),
+        (
+            np.isfinite(rows.reals[2:]).all(axis=0),
+            lambda r: f"the bbox {rows.reals[2:, r].tolist()}",
+            "give finite numbers",
+        ),
     ):
         if not good.all():
             row = int(np.argmin(good))
-            raise SegevalError(f"{what} {_name(rows, row, what)} has {problem(row)}", file=path, key=rows.key(int(rows.integers[records.IMAGE_ID, row])), remedy=remedy)
+            raise SegevalError(
+                f"{what} {_name(rows, row, what)} has {problem(row)}",
+                file=path,
+                key=rows.key(int(rows.integers[records.IMAGE_ID, row])),
+                remedy=remedy,
+            )
 
 
 def _name(rows: Records, row: int, what: str) -> Key:
@@ -223,7 +244,9 @@ def _by_image(
     n = rows.integers
     kinds = n[records.KIND].astype(np.uint8)
     encoded = kinds > records.KIND_POLYGON
-    wrong = encoded & ((n[records.SIZE_HEIGHT] != truth.heights[image]) | (n[records.SIZE_WIDTH] != truth.widths[image]))
+    wrong = encoded & (
+        (n[records.SIZE_HEIGHT] != truth.heights[image]) | (n[records.SIZE_WIDTH] != truth.widths[image])
+    )
     if wrong.any():
         row = int(np.argmax(wrong))
         h, w = n[records.SIZE_HEIGHT, row], n[records.SIZE_WIDTH, row]
@@ -259,5 +282,3 @@ def _by_image(
     )
     counts = np.bincount(image, minlength=len(truth.keys()))
     return columns, [0, *np.cumsum(counts).tolist()]
-
-

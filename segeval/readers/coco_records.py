@@ -195,7 +195,12 @@ def scan_records(source: Mapped, at: int, masks: bool) -> tuple[Records, int] | 
             numbers = _wider(numbers, room(len(numbers)))
     return (
         Records(
-            integers[:, :count], reals[:, :count], present[:count], text, rings[: ring_count + 1], numbers[:number_count]
+            integers[:, :count],
+            reals[:, :count],
+            present[:count],
+            text,
+            rings[: ring_count + 1],
+            numbers[:number_count],
         ),
         place,
     )
@@ -262,9 +267,7 @@ def _load(source: Mapped, path: Path) -> Any:
             f"malformed JSON ({error.msg.lower()}) at {where}", file=path, remedy="write the file again"
         ) from None
     except UnicodeDecodeError as error:
-        raise SegevalError(
-            f"is no UTF-8 text (byte {error.start})", file=path, remedy="save it as UTF-8"
-        ) from None
+        raise SegevalError(f"is no UTF-8 text (byte {error.start})", file=path, remedy="save it as UTF-8") from None
     except RecursionError:
         raise SegevalError("is nested too deeply", file=path, remedy="write the file again") from None
 
