@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import deflate
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +12,14 @@ from segeval.errors import SegevalError
 
 # Four-byte ids are the widest that any supported format stores.
 LARGEST_LABEL = 2**32 - 1
+
+# Stands for "no prediction" where a missing one is scored as empty.
+NOTHING = 2**32 - 1
+
+
+def crc_of(array: NDArray[Any]) -> int:
+    """CRC-32 of an array's bytes in C order."""
+    return int(deflate.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8)))
 
 
 def to_numpy(data: Any, what: str = "array") -> NDArray[Any]:

@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from segeval.arrays import as_labels, require_same_size, resize_nearest, smallest
+from segeval.arrays import NOTHING, as_labels, crc_of, require_same_size, resize_nearest, smallest
 from segeval.errors import Caution, SegevalError
 from segeval.means import mean_over_classes, ratio, sum_over_classes
-from segeval.metric import option, rule_to_dict
+from segeval.metric import option, rule_to_dict, void_value
 from segeval.result import Result
 from segeval.samples import Key, Pair
 from segeval.signature import Signature
@@ -36,7 +36,9 @@ class SemanticIoU:
     headline: ClassVar[str] = "mIoU"
 
     taxonomy: Taxonomy | None = option(None, "classes: a count, a file of names, or a JSON", flag="-")
-    void: tuple[int, ...] | None = option(None, "values that are no class (default 255)", metavar="N")
+    void: tuple[int, ...] | None = option(
+        None, "values that are no class, or none (default 255)", metavar="N", parse=void_value
+    )
     reduce_zero_label: bool = option(False, "truth 0 becomes void and the other classes move down by one")
     binary: bool = option(False, "masks of 0/255 or 0/1: background and foreground")
     map_truth: tuple[tuple[int, int], ...] = option((), "value by value, before anything else", flag="-")
@@ -83,9 +85,8 @@ class SemanticIoU:
             For a size mismatch, an array that is no label map, or a label outside given classes.
         """
         from segeval.kernels import confusion
-        from segeval.readers.png import crc_of
 
-        table = confusion.new_table()
+        table = np.zeros(confusion.LABELS**2, np.int64)
         keys: list[Key] = []
         files: list[tuple[str | None, str | None]] = []
         digests: list[int] = []
@@ -134,7 +135,9 @@ class SemanticIoU:
                 value = 255 if raw in (0, 255) else raw - 1
             value = table.get(value, value)
             known = self.taxonomy is None or value in self.taxonomy.ids
-            if value in self.void_values or (self.reduce_zero_label and side == "truth" and raw in (0, 255)):
+            shifted_out = self.reduce_zero_label and side == "truth" and raw in (0, 255)
+            nothing = raw == NOTHING and side == "prediction"
+            if value in self.void_values or shifted_out or nothing:
                 value = NO_CLASS
             elif not known:
                 assert self.taxonomy is not None
@@ -306,13 +309,11 @@ def summary(
         return mean_over_classes(np.nan_to_num(column) if absent == "zero" else column)
 
     truth = classes["truth"][..., in_means]
-    share = ratio(truth, truth.sum(-1, keepdims=True))
     iou = np.nan_to_num(classes["IoU"][..., in_means])
-    weighted = sum_over_classes(share * iou) if truth.shape[-1] else np.full(truth.shape[:-1], np.nan)
     return {
         "mIoU": mean("IoU"),
-        "fwIoU": weighted,
-        "aAcc": ratio(classes["common"].sum(-1), classes["truth"].sum(-1)),
+        "fwIoU": ratio(sum_over_classes(truth * iou), sum_over_classes(truth)),
+        "aAcc": ratio(sum_over_classes(classes["common"]), sum_over_classes(classes["truth"])),
         "mAcc": mean("Acc"),
         "mDice": mean("Dice"),
     }

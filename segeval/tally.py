@@ -210,6 +210,10 @@ class Tally:
             duplicates=0,
         )
 
+    def unkeyed(self) -> Tally:
+        """The same statistics, their keys being mere numbers: it refuses to merge."""
+        return replace(self, keyed=False)
+
     def collapse(self) -> Tally:
         """Fold the rows of all images into one set: same score, no more intervals; AP needs its rows and keeps them."""
         if any(not rows.counts for rows in self.tables.values()):
