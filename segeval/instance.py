@@ -58,7 +58,7 @@ class InstanceAP:
     def __post_init__(self) -> None:
         thresholds = tuple(float(t) for t in self.iou_thresholds)
         ordered = all(a < b for a, b in itertools.pairwise(thresholds))
-        if not thresholds or not ordered or not 0 < thresholds[0] or not thresholds[-1] <= 1:
+        if not thresholds or not ordered or not thresholds[0] > 0 or not thresholds[-1] <= 1:
             raise SegevalError(f"IoU thresholds {thresholds}", remedy="give ascending numbers above 0, up to 1")
         if len(thresholds) > MOST_THRESHOLDS:
             raise SegevalError(f"{len(thresholds)} IoU thresholds", remedy=f"give at most {MOST_THRESHOLDS}")

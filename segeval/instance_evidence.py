@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -50,7 +51,7 @@ class Side:
         self.offsets = np.concatenate([[0], np.cumsum(counts)])
         first, last = parts[0].low, parts[-1].high
         self.rows: Any = slice(first, last)
-        if last - first != self.offsets[-1] or any(a.high != b.low for a, b in zip(parts, parts[1:], strict=False)):
+        if last - first != self.offsets[-1] or any(a.high != b.low for a, b in pairwise(parts)):
             starts = np.array([p.low for p in parts], np.int64)
             self.rows = np.arange(self.offsets[-1]) + np.repeat(starts - self.offsets[:-1], counts)
         self.columns: InstanceColumns = columns
@@ -98,10 +99,10 @@ class Side:
             rle.BAD_COORDINATE: ("a polygon with a coordinate that is no usable number", "give pixels"),
             rle.BAD_RING: ("a polygon with fewer than three points, or half a point", "give x, y of at least 3 points"),
         }[int(codes[row])]
-        raise BadInstance(row, f"has {problem}", remedy)
+        raise BadInstanceError(row, f"has {problem}", remedy)
 
 
-class BadInstance(Exception):
+class BadInstanceError(Exception):
     """A row of a chunk that can't be used; becomes a SegevalError once its image is known."""
 
     def __init__(self, row: int, problem: str, remedy: str) -> None:
@@ -131,34 +132,40 @@ def observe_chunk(pairs: Sequence[Pair], terms: Terms, runs: Runs) -> Evidence:
     for side, name in ((truth, "annotation"), (prediction, "result")):
         try:
             _check(side, terms.masks, name == "result")
-        except BadInstance as bad:
+        except BadInstanceError as bad:
             raise _located(bad, pairs, side, name) from None
     cursor = 0
     for side, name in ((truth, "annotation"), (prediction, "result")):
-        if terms.masks or (name == "result" and np.isnan(side.boxes).any()):
+        if terms.masks or (name == "result" and _needs_masks(side, terms)):
             try:
                 cursor = side.decode(runs, cursor)
-            except BadInstance as bad:
+            except BadInstanceError as bad:
                 raise _located(bad, pairs, side, name) from None
     return _evidence(truth, prediction, terms, runs, len(pairs))
 
 
 def _check(side: Side, masks: bool, prediction: bool) -> None:
     if masks and not side.kinds.all():
-        raise BadInstance(int(np.argmin(side.kinds)), "has no segmentation", "give one, or score with --iou bbox")
+        raise BadInstanceError(int(np.argmin(side.kinds)), "has no segmentation", "give one, or score with --iou bbox")
     if not masks:
         absent = np.isnan(side.boxes[:, 0])
         if prediction:
             absent &= side.kinds == 0
         if absent.any():
-            raise BadInstance(int(np.argmax(absent)), "has no bbox", "give one, or score with --iou segm")
+            raise BadInstanceError(int(np.argmax(absent)), "has no bbox", "give one, or score with --iou segm")
     if prediction and not np.isfinite(side.columns.scores[side.rows]).all():
         row = int(np.argmin(np.isfinite(side.columns.scores[side.rows])))
         score = side.columns.scores[side.rows][row]
-        raise BadInstance(row, f"has the score {score}", "give a finite score to each result")
+        raise BadInstanceError(row, f"has the score {score}", "give a finite score to each result")
 
 
-def _located(bad: BadInstance, pairs: Sequence[Pair], side: Side, name: str) -> SegevalError:
+def _needs_masks(side: Side, terms: Terms) -> bool:
+    """Whether boxes, or the areas that the official scorer would take, come from masks."""
+    lead = side.columns.boxes_lead or not terms.original
+    return bool(np.isnan(side.boxes).any()) or (not lead and bool(side.kinds.any()))
+
+
+def _located(bad: BadInstanceError, pairs: Sequence[Pair], side: Side, name: str) -> SegevalError:
     pair = pairs[int(side.image[bad.row])]
     file = pair.truth_file if name == "annotation" else pair.prediction_file
     which = side.columns.ids[side.rows][bad.row]
@@ -176,7 +183,8 @@ def _evidence(truth: Side, prediction: Side, terms: Terms, runs: Runs, images: i
     truth_area = np.where(computed, sizes, stated)
     boxed = ~np.isnan(prediction.boxes[:, 0])
     area = prediction.pixels.astype(np.float64)
-    by_box = boxed & ((not terms.masks) if not terms.original else p.boxes_lead)
+    by_box = boxed & (p.boxes_lead if terms.original else not terms.masks)
+    by_box |= boxed & (prediction.kinds == 0)
     area[by_box] = prediction.boxes[by_box, 2] * prediction.boxes[by_box, 3]
     scores = p.scores[prediction.rows]
     keys = (-scores, prediction.classes) if not terms.class_agnostic else (prediction.classes, -scores)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -100,6 +100,11 @@ class InstanceColumns:
     rings: NDArray[np.int64]
     numbers: NDArray[np.float64]
     boxes_lead: bool = False
+
+    def take(self, rows: NDArray[np.int64]) -> InstanceColumns:
+        """Some of the instances; what they share stays shared."""
+        names = ("classes", "scores", "areas", "crowd", "ids", "boxes", "kinds", "low", "high")
+        return replace(self, **{name: getattr(self, name)[rows] for name in names})
 
 
 class Instances(NamedTuple):

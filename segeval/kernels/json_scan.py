@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from segeval.kernels.jit import kernel
-from segeval.kernels.json_tokens import COUNT_LIST, FIELDS, OTHER, SIZE, following, key, number, skip
+from segeval.kernels.json_tokens import COUNT_LIST, OTHER, SIZE, following, key, number, skip
 from segeval.kernels.rle import COMPRESSED, COUNTS, POLYGON
 
 # Rows of the integer columns beyond the first six FIELDS; the real columns are score, area and bbox.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segeval.errors import SegevalError
+from segeval.errors import Caution, SegevalError
 from segeval.readers import coco_records as records
 from segeval.readers.coco_records import Records
 from segeval.samples import InstanceColumns, Instances, Key
@@ -35,6 +35,8 @@ class CocoInstances:
         each other, or a value of the wrong kind.
     """
 
+    by_id = True
+
     def __init__(self, path: str | Path, masks: bool = True) -> None:
         self.path = Path(path)
         file = records.read_instances(self.path, masks)
@@ -45,14 +47,12 @@ class CocoInstances:
         self.images = images
         ids = images.integers[records.ID]
         self._keys = tuple(images.key(i) for i in ids.tolist()) if images.texts else tuple(ids.tolist())
+        self._position = {key: i for i, key in enumerate(self._keys)}
+        self._file = str(self.path)
         sizes = images.integers[[records.HEIGHT, records.WIDTH]]
         sized = images.has(records.HEIGHT) & images.has(records.WIDTH)
-        bad = (
-            ~(sized & (sizes > 0).all(axis=0) & (sizes[0] * sizes[1].astype(object) <= MOST_PIXELS))
-            if masks
-            else ~sized & False
-        )
-        if bad.any():
+        bad = ~(sized & (sizes > 0).all(axis=0) & (sizes.prod(axis=0, dtype=np.float64) <= MOST_PIXELS))
+        if masks and bad.any():
             row = int(np.argmax(bad))
             raise SegevalError(
                 f"states no usable size (height {sizes[0, row]}, width {sizes[1, row]})",
@@ -61,11 +61,14 @@ class CocoInstances:
                 remedy="give each image its height and width",
             )
         self.heights, self.widths = sizes
+        self._sizes = sizes.T.tolist()
         _require(
             annotations, self.path, "annotation", (records.IMAGE_ID, "image_id"), (records.CATEGORY_ID, "category_id")
         )
         _refuse_twice(annotations, self.path, "annotation")
-        image = self.image_of(annotations, self.path, "annotation")
+        image = self.image_of(annotations)
+        if (image < 0).any():
+            raise SegevalError(self.unknown(annotations, image, "annotation"), file=self.path, remedy="add the images")
         _check_values(annotations, self.path, "annotation", self.taxonomy)
         self._columns, self._offsets = _by_image(annotations, image, self, "annotation")
 
@@ -73,36 +76,35 @@ class CocoInstances:
         """The images' ids, in the order of the file."""
         return self._keys
 
+    def name(self, key: Key) -> str:
+        """The id as text."""
+        return str(key)
+
+    def file(self, key: Key) -> str:
+        """The JSON, whatever the image."""
+        return self._file
+
     def load(self, key: Key) -> Instances:
         """The truths of one image."""
-        return self._at(self.position(key))
+        return self.rows_of(key, self._columns, self._offsets)
 
-    def position(self, key: Key) -> int:
-        """Where an image stands in the file."""
-        if not hasattr(self, "_position"):
-            self._position = {k: i for i, k in enumerate(self._keys)}
-        return self._position[key]
+    def rows_of(self, key: Key, columns: InstanceColumns, offsets: Sequence[int]) -> Instances:
+        """One image's part of columns that lie in the order of the images."""
+        i = self._position[key]
+        return Instances(columns, offsets[i], offsets[i + 1], *self._sizes[i])
 
-    def _at(self, i: int) -> Instances:
-        low, high = self._offsets[i], self._offsets[i + 1]
-        return Instances(self._columns, low, high, int(self.heights[i]), int(self.widths[i]))
-
-    def image_of(self, rows: Records, path: Path, what: str) -> NDArray[np.int64]:
-        """Positions of the images that records name."""
+    def image_of(self, rows: Records) -> NDArray[np.int64]:
+        """Positions of the images that records name, -1 for unknown ones."""
         wanted = rows.integers[records.IMAGE_ID]
         if rows.texts or self.images.texts:
-            position = {k: i for i, k in enumerate(self._keys)}
-            found = np.array([position.get(rows.key(v), -1) for v in wanted.tolist()], np.int64)
-        else:
-            found = _positions(self.images.integers[records.ID], wanted)
-        if (found < 0).any():
-            absent = np.unique(wanted[found < 0])
-            names = ", ".join(str(rows.key(v)) for v in absent[:3].tolist()) + (", ..." if len(absent) > 3 else "")
-            text = f"{int((found < 0).sum())} {what}s are of images that the truth does not list ({names})"
-            wrong = bool(rows.texts) != bool(self.images.texts)
-            remedy = "write image ids as the truth does" if wrong else "score against the truth of the same images"
-            raise SegevalError(text, file=path, remedy=remedy)
-        return found
+            return np.array([self._position.get(rows.key(v), -1) for v in wanted.tolist()], np.int64)
+        return _positions(self.images.integers[records.ID], wanted)
+
+    def unknown(self, rows: Records, image: NDArray[np.int64], what: str) -> str:
+        """Which images records name that aren't listed."""
+        absent = np.unique(rows.integers[records.IMAGE_ID][image < 0])
+        names = ", ".join(str(rows.key(v)) for v in absent[:3].tolist()) + (", ..." if len(absent) > 3 else "")
+        return f"{int((image < 0).sum())} {what}s are of images that the truth does not list ({names})"
 
 
 class CocoResults:
@@ -116,6 +118,8 @@ class CocoResults:
         The truth that knows images and categories.
     masks
         Whether segmentations are read (`--iou segm`), or boxes alone.
+    strict
+        Whether results of unknown images are refused, or left out and counted in `cautions`.
 
     Raises
     ------
@@ -124,8 +128,11 @@ class CocoResults:
         a mask of another size.
     """
 
-    def __init__(self, path: str | Path, truth: CocoInstances, masks: bool = True) -> None:
-        self.path, self.truth = Path(path), truth
+    by_id = True
+
+    def __init__(self, path: str | Path, truth: CocoInstances, masks: bool = True, *, strict: bool = True) -> None:
+        self.path, self.truth, self._file = Path(path), truth, str(path)
+        self.cautions: tuple[Caution, ...] = ()
         rows = records.read_results(self.path, masks)
         if not masks and (rows.has(records.SEGMENTATION) & ~rows.has(records.BBOX)).any():
             rows = records.read_results(self.path, True)  # boxes are then those of the masks
@@ -137,7 +144,15 @@ class CocoResults:
             (records.CATEGORY_ID, "category_id"),
             (records.SCORE, "score"),
         )
-        image = truth.image_of(rows, self.path, "result")
+        image = truth.image_of(rows)
+        if (image < 0).any():
+            text = truth.unknown(rows, image, "result")
+            if strict:
+                wrong = bool(rows.texts) != bool(truth.images.texts)
+                remedy = "write image ids as the truth does" if wrong else "remove them, or give --missing skip"
+                raise SegevalError(text, file=self.path, remedy=remedy)
+            self.cautions = (Caution("prediction-extra", f"{text} (ignored)"),)
+            rows, image = rows.take(np.flatnonzero(image >= 0)), image[image >= 0]
         _check_values(rows, self.path, "result", truth.taxonomy)
         self._columns, self._offsets = _by_image(rows, image, truth, "result", self.path)
 
@@ -145,11 +160,17 @@ class CocoResults:
         """The images of the truth: one without results simply has no detections."""
         return self.truth.keys()
 
+    def name(self, key: Key) -> str:
+        """The id as text."""
+        return str(key)
+
+    def file(self, key: Key) -> str:
+        """The JSON, whatever the image."""
+        return self._file
+
     def load(self, key: Key) -> Instances:
         """The detections of one image."""
-        i = self.truth.position(key)
-        low, high = self._offsets[i], self._offsets[i + 1]
-        return Instances(self._columns, low, high, int(self.truth.heights[i]), int(self.truth.widths[i]))
+        return self.truth.rows_of(key, self._columns, self._offsets)
 
 
 def _positions(ids: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:

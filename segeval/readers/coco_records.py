@@ -65,6 +65,11 @@ class Records:
         """Which records hold a field."""
         return (self.present >> name & 1).astype(bool)
 
+    def take(self, rows: NDArray[np.int64]) -> Records:
+        """Some of the records."""
+        columns = (self.integers[:, rows], self.reals[:, rows], self.present[rows])
+        return Records(*columns, self.text, self.rings, self.numbers, self.texts)
+
     def key(self, value: int) -> Key:
         """An id as it stands in the file."""
         return self.texts[TEXT_ID - value] if value <= TEXT_ID else value
