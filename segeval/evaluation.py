@@ -14,6 +14,7 @@ from segeval.errors import SegevalError
 from segeval.metric import Metric
 from segeval.readers.classes import read_classes
 from segeval.readers.formats import recognise_task
+from segeval.readers.instance_folders import open_instance
 from segeval.readers.opening import open_panoptic, open_semantic
 from segeval.readers.protocol import Source
 from segeval.result import Result
@@ -184,6 +185,9 @@ def _open(
     if task == "semantic":
         rule = kind(taxonomy=taxonomy, **options)
         return open_semantic(pred, gt, taxonomy=taxonomy, **reading), rule
+    if task == "instance":
+        source = open_instance(pred, gt, taxonomy=taxonomy, iou=options.get("iou", "segm"), **reading)
+        return source, kind(taxonomy=source.taxonomy, **options)
     void = kind(**options).void_values
     source = open_panoptic(pred, gt, taxonomy=taxonomy, void=void, **reading)
     return source, kind(taxonomy=source.taxonomy, **options)
