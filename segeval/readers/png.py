@@ -6,6 +6,7 @@ stretched, 16 bits stay 16 bits, transparency is not applied. Checksums are alwa
 
 from __future__ import annotations
 
+import functools
 import os
 import stat
 import sys
@@ -58,6 +59,7 @@ class Scratch:
     __slots__ = ("_buffers", "inflater")
 
     def __init__(self) -> None:
+        _keep_heap()
         self.inflater = Inflater()
         self._buffers: dict[str, NDArray[np.uint8]] = {}
 
@@ -152,6 +154,16 @@ def decode_png(
 def crc_of(array: NDArray[Any]) -> int:
     """The CRC-32 of the bytes of a C-contiguous array."""
     return crc32(array)
+
+
+@functools.cache
+def _keep_heap() -> None:
+    """Make glibc keep freed blocks of up to 32 MiB, which else go back and are faulted in again for each image.
+
+    It keeps blocks smaller than the largest mapped block freed so far, so one is freed here; it is never touched, so
+    it costs nothing. Other allocators take no notice.
+    """
+    np.empty(2**25 - 2**16, np.uint8)
 
 
 def _contents(file: str, limit: int | None) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import zlib
 from typing import NamedTuple
 
@@ -20,7 +21,10 @@ ENCODE_AGAIN = "write the file again"
 CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 """Samples of a pixel by colour type."""
 
+_IHDR = struct.Struct(">IIBBBBB")
+_CHUNK = struct.Struct(">I4s")
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_BEGINNING = _SIGNATURE + b"\0\0\0\rIHDR"
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 _MODES = {0: "L", 2: "RGB", 3: "P", 4: "LA", 6: "RGBA"}
 _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
@@ -56,6 +60,8 @@ class Header(NamedTuple):
 
     def raw_size(self) -> int:
         """Bytes of the filtered rows."""
+        if not self.interlaced:
+            return self.height * (1 + self.stride(self.width))
         return sum(
             -(-(self.height - y) // down) * (1 + self.stride(-(-(self.width - x) // right)))
             for x, y, right, down in self.passes()
@@ -63,18 +69,11 @@ class Header(NamedTuple):
 
 
 def read_header(view: memoryview, file: str, limit: int | None) -> Header:
-    if len(view) == 0:
-        raise SegevalError("the file is empty", file=file, remedy=ENCODE_AGAIN)
-    if bytes(view[:8]) != _SIGNATURE[: len(view)]:
-        raise SegevalError("not a PNG", file=file, remedy="convert the image to PNG, whatever the file is called")
-    if len(view) < HEADER_SIZE:
-        raise _truncated(file)
-    if bytes(view[8:16]) != b"\0\0\0\rIHDR":
-        raise SegevalError("the PNG does not begin with an IHDR chunk of 13 bytes", file=file, remedy=ENCODE_AGAIN)
+    if view[:16] != _BEGINNING or len(view) < HEADER_SIZE:
+        raise _no_png(bytes(view[:16]), file)
     if deflate.crc32(view[12:29]) != int.from_bytes(view[29:33]):
         raise _bad_checksum("IHDR", file)
-    width, height = int.from_bytes(view[16:20]), int.from_bytes(view[20:24])
-    depth, colour, compression, filters, interlace = view[24:29]
+    width, height, depth, colour, compression, filters, interlace = _IHDR.unpack_from(view, 16)
     if not 0 < width < 2**31 or not 0 < height < 2**31:
         raise SegevalError(f"the PNG declares {width} x {height} pixels", file=file, remedy=ENCODE_AGAIN)
     if depth not in _DEPTHS.get(colour, ()) or compression or filters or interlace > 1:
@@ -115,11 +114,10 @@ def image_data(view: memoryview, header: Header, file: str) -> memoryview | byte
     while True:
         if position + 12 > size:
             raise _truncated(file)
-        length = int.from_bytes(view[position : position + 4])
+        length, kind = _CHUNK.unpack_from(view, position)
         end = position + 12 + length
         if end > size:
             raise _truncated(file)
-        kind = bytes(view[position + 4 : position + 8])
         if deflate.crc32(view[position + 4 : end - 4]) != int.from_bytes(view[end - 4 : end]):
             raise _bad_checksum(kind.decode("latin-1"), file)
         if kind == b"IDAT":
@@ -162,6 +160,16 @@ def what_is_wrong(compressed: memoryview | bytes, size: int) -> str:
     if not stream.eof:
         return f"the image data end early: {got} bytes of {size}"
     return f"the image data are {got} bytes, but the declared size needs {size}"
+
+
+def _no_png(beginning: bytes, file: str) -> SegevalError:
+    if not beginning:
+        return SegevalError("the file is empty", file=file, remedy=ENCODE_AGAIN)
+    if beginning[:8] != _SIGNATURE[: len(beginning)]:
+        return SegevalError("not a PNG", file=file, remedy="convert the image to PNG, whatever the file is called")
+    if beginning != _BEGINNING[: len(beginning)]:
+        return SegevalError("the PNG does not begin with an IHDR chunk of 13 bytes", file=file, remedy=ENCODE_AGAIN)
+    return _truncated(file)
 
 
 def _truncated(file: str) -> SegevalError:
