@@ -9,6 +9,7 @@ hotcoco take part where they are installed. Every result is compared before anyt
 from __future__ import annotations
 
 import argparse
+import importlib
 import io
 import statistics
 import time
@@ -24,18 +25,20 @@ from segeval.kernels.confusion import confusion_rows_u8
 from segeval.kernels.overlap import overlap_rgb
 from segeval.readers.png import Scratch, crc_of, decode_png, read_png
 
-try:
-    import cv2
-except ImportError:
-    cv2 = None
-try:
-    from hotcoco import semantic
-except ImportError:
-    semantic = None
+
+def _optional(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return None
+
+
+cv2 = _optional("cv2")
+semantic = _optional("hotcoco.semantic")
 
 
 def street(seed: int, height: int = 1024, width: int = 2048, classes: int = 19) -> NDArray[np.uint8]:
-    """A label map of smooth regions with ragged borders, about 18 changes a row, and some void (255)."""
+    """A label map of smooth regions with ragged borders, about 20 changes a row, and some void (255)."""
     rng = np.random.default_rng(seed)
     rows = np.arange(height)
     image = np.empty((height, width), np.uint8)
