@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import json
 import shutil
 import tempfile
@@ -202,7 +203,7 @@ def drop(ids: np.ndarray, infos: list[Any], rng: np.random.Generator) -> tuple[n
 def merge(ids: np.ndarray, infos: list[Any], rng: np.random.Generator) -> tuple[np.ndarray, list[Any]]:
     """Some segments join the one listed before them."""
     out = ids.copy()
-    for first, second in zip(infos, infos[1:], strict=False):
+    for first, second in itertools.pairwise(infos):
         if rng.random() < 0.3:
             out[out == second["id"]] = first["id"]
     return out, infos
