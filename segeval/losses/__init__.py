@@ -60,10 +60,9 @@ from segeval.losses.modules import (
     TverskyLoss,
     UnifiedFocalLoss,
     WassersteinDiceLoss,
-    WeightedSum,
-    linear_schedule,
 )
 from segeval.losses.tasks import MaskRCNNLoss, PanopticLoss
+from segeval.losses.weighted import WeightedSum, linear_schedule
 
 Level = Literal["pixel", "region", "boundary", "combination", "task"]
 

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from segeval.errors import SegevalError
 from segeval.losses.encoding import (
     Classes,
     Encoded,
@@ -27,7 +24,7 @@ from segeval.losses.pixel import pixel_cross_entropy, pixel_map
 Weight = Tensor | Sequence[float]
 
 
-def _mean_over_pixels(
+def mean_over_pixels(
     values: Tensor, encoded: Encoded, classes: Classes, reduction: Reduction, weight: Weight | None
 ) -> Tensor:
     """Mean of values (N, C, *spatial), 0 at ignored pixels, over the pixels of the batch, then over classes."""
@@ -70,7 +67,7 @@ def boundary(
     """
     encoded = encode(logits, target, ignore_index)
     phi = pixel_map(distance_map, encoded, "distance_map", channels=True)
-    return _mean_over_pixels(encoded.probabilities() * phi, encoded, classes, reduction, weight)
+    return mean_over_pixels(encoded.probabilities() * phi, encoded, classes, reduction, weight)
 
 
 @full_precision
@@ -84,7 +81,8 @@ def region_wise(
     classes: Classes = "all",
     reduction: Reduction = "mean",
 ) -> Tensor:
-    r"""Rectified region-wise loss, :math:`\frac1{|\Omega|} \sum_i p_i\, z_i`, z in [-1, 0) inside the class and 1 outside.
+    r"""Rectified region-wise loss, :math:`\frac1{|\Omega|} \sum_i p_i\, z_i`, z in [-1, 0) inside the class and 1
+    outside.
 
     Linear in p like :func:`boundary`, with a negative minimum at p = y.
 
@@ -99,104 +97,7 @@ def region_wise(
     """
     encoded = encode(logits, target, ignore_index)
     z = pixel_map(distance_map, encoded, "distance_map", channels=True)
-    return _mean_over_pixels(encoded.probabilities() * z, encoded, classes, reduction, weight)
-
-
-def _fields(masks: Tensor) -> Tensor:
-    """Unsigned distance of every pixel to the boundary of each mask (N, C, *spatial), on both sides."""
-    from segeval.losses.distance import _distance
-
-    arrays = masks.detach().cpu().numpy()
-    out = np.zeros(arrays.shape, np.float32)
-    for index in np.ndindex(*arrays.shape[:2]):
-        mask = arrays[index]
-        out[index] = _distance(mask, None) + _distance(~mask, None)
-    return torch.from_numpy(out).to(masks.device)
-
-
-@full_precision
-def hausdorff_distance(
-    logits: Tensor,
-    target: Tensor,
-    *,
-    alpha: float = 2.0,
-    ignore_index: int | None = None,
-    weight: Weight | None = None,
-    classes: Classes = "present",
-    reduction: Reduction = "mean",
-    prediction_field: Tensor | None = None,
-) -> Tensor:
-    r"""Hausdorff loss by distance transforms, :math:`\frac1{|\Omega|} \sum_i (p - y)^2 (d_p^\alpha + d_y^\alpha)`.
-
-    :math:`d_p, d_y` are distances to the contours of the prediction (p > 1/2) and the truth, on both sides of them; no
-    gradient flows through them. They are computed in the forward pass on the CPU, one transform for each map: this is the
-    slow one of the two Hausdorff losses. Add it to a region loss.
-
-    Parameters
-    ----------
-    prediction_field
-        :math:`d_p`, (N, C, *spatial), to hold it fixed instead of computing it.
-
-    References
-    ----------
-    Karimi, Salcudean, "Reducing the Hausdorff distance in medical image segmentation with convolutional neural
-    networks", TMI 2019.
-    """
-    encoded = encode(logits, target, ignore_index)
-    p, y = encoded.probabilities(), encoded.truth()
-    with torch.no_grad():
-        d_p = _fields(p > 0.5) if prediction_field is None else prediction_field
-        weights = (d_p.to(p.dtype) ** alpha) + (_fields(y > 0.5).to(p.dtype) ** alpha)
-    return _mean_over_pixels((p - y).square() * weights, encoded, classes, reduction, weight)
-
-
-@full_precision
-def hausdorff_erosion(
-    logits: Tensor,
-    target: Tensor,
-    *,
-    alpha: float = 2.0,
-    erosions: int = 10,
-    ignore_index: int | None = None,
-    weight: Weight | None = None,
-    classes: Classes = "present",
-    reduction: Reduction = "mean",
-) -> Tensor:
-    r"""Hausdorff loss by erosion, :math:`\frac1{|\Omega|} \sum_{k=1}^{K} k^\alpha \sum_i \bigl((p-y)^2 \ominus_k B\bigr)_i`.
-
-    One soft erosion averages over the cross B and maps [1/2, 1] linearly onto [0, 1], so that a solid error stays at 1
-    until its border reaches the pixel. Errors one or two pixels thick cost nothing: add it to a region loss.
-
-    References
-    ----------
-    Karimi, Salcudean, TMI 2019.
-    """
-    encoded = encode(logits, target, ignore_index)
-    D = encoded.logits.dim() - 2
-    if D not in (2, 3):
-        raise SegevalError(f"erosion of {D} axes", remedy="give images (N, C, H, W) or volumes (N, C, D, H, W)")
-    p, y = encoded.probabilities(), encoded.truth()
-    kernel = _cross(D, p) / (2 * D + 1)
-    convolve = F.conv2d if D == 2 else F.conv3d
-    eroded = (p - y).square().flatten(0, 1).unsqueeze(1)
-    total = torch.zeros_like(eroded)
-    for k in range(1, erosions + 1):
-        eroded = 2 * (convolve(eroded, kernel, padding=1) - 0.5).relu()
-        total = total + eroded * k**alpha
-    return _mean_over_pixels(total.reshape_as(p), encoded, classes, reduction, weight)
-
-
-def _cross(dimensions: int, like: Tensor) -> Tensor:
-    """The cross of a pixel and its face neighbours, (1, 1, 3, 3) or (1, 1, 3, 3, 3)."""
-    kernel = like.new_zeros([3] * dimensions)
-    centre = [1] * dimensions
-    kernel[tuple(centre)] = 1
-    for axis in range(dimensions):
-        for side in (0, 2):
-            at = list(centre)
-            at[axis] = side
-            kernel[tuple(at)] = 1
-    return kernel[None, None]
+    return mean_over_pixels(encoded.probabilities() * z, encoded, classes, reduction, weight)
 
 
 def boundary_shares(encoded: Encoded) -> Tensor:
@@ -276,8 +177,8 @@ def boundary_aware(
 ) -> Tensor:
     r"""Boundary-aware loss: cross-entropy of the binned, truncated distance :math:`D_i = \min(\lceil d_i \rceil, R)`.
 
-    The network's K channels are not classes but K equal bins of [0, R], and each pixel is asked how deep inside its object
-    it lies; the object is the union of the discs so predicted.
+    The network's K channels are not classes but K equal bins of [0, R], and each pixel is asked how deep inside its
+    object it lies; the object is the union of the discs so predicted.
 
     Parameters
     ----------
@@ -313,10 +214,11 @@ def shape_aware(
     ignore_index: int | None = None,
     reduction: Reduction = "mean",
 ) -> Tensor:
-    r"""Shape-aware loss, :math:`\frac1N \bigl(\sum_i L_i + \sum_{i:\hat y_i \ne y_i} E\, L_i\bigr)`, L the cross-entropy.
+    r"""Shape-aware loss, :math:`\frac1N \bigl(\sum_i L_i + \sum_{i:\hat y_i \ne y_i} E\, L_i\bigr)`, L the
+    cross-entropy.
 
-    E is, for each image, the mean distance of the predicted contour to the true one; it enters where prediction and truth
-    differ, and no gradient flows through it.
+    E is, for each image, the mean distance of the predicted contour to the true one; it enters where prediction and
+    truth differ, and no gradient flows through it.
 
     Parameters
     ----------

@@ -55,10 +55,11 @@ def combo(
     per_image: bool = False,
     reduction: Reduction = "mean",
 ) -> Tensor:
-    r"""Combo loss, :math:`-\alpha \frac1N \sum_i [\beta y \ln p + (1-\beta)(1-y) \ln(1-p)] - (1-\alpha) D_c` for each class.
+    r"""Combo loss, :math:`-\alpha \frac1N \sum_i [\beta y \ln p + (1-\beta)(1-y) \ln(1-p)] - (1-\alpha) D_c` for each
+    class.
 
-    D is the Dice coefficient, so the smallest value is :math:`-(1-\alpha)`. `beta` above 1/2 punishes misses more than false
-    alarms.
+    D is the Dice coefficient, so the smallest value is :math:`-(1-\alpha)`. `beta` above 1/2 punishes misses more
+    than false alarms.
 
     References
     ----------
@@ -91,10 +92,11 @@ def exponential_logarithmic(
     ignore_index: int | None = None,
     classes: Classes = "present",
 ) -> Tensor:
-    r"""Exponential logarithmic loss, :math:`0.8\,E_c[(-\ln D_c)^{\gamma}] + 0.2\,E_i[w_{y_i} (-\ln p_{i,y_i})^{\gamma}]`.
+    r"""Exponential logarithmic loss, :math:`0.8\,E_c[(-\ln D_c)^{\gamma}] + 0.2\,E_i[w_{y_i} (-\ln
+    p_{i,y_i})^{\gamma}]`.
 
-    :math:`w_c = (\sum_k f_k / f_c)^{1/2}`. A binary problem has two classes in the second term. Under 1e-7 both powers go on as
-    lines through 0, so that the gradient stays finite at a perfect prediction.
+    :math:`w_c = (\sum_k f_k / f_c)^{1/2}`. A binary problem has two classes in the second term. Under 1e-7 both
+    powers go on as lines through 0, so that the gradient stays finite at a perfect prediction.
 
     Parameters
     ----------
@@ -158,8 +160,8 @@ def unified_focal(
 
     References
     ----------
-    Yeung et al., "Unified focal loss: generalising Dice and cross entropy-based losses to handle class imbalanced medical
-    image segmentation", CMIG 2022.
+    Yeung et al., "Unified focal loss: generalising Dice and cross entropy-based losses to handle class imbalanced
+    medical image segmentation", CMIG 2022.
     """
     encoded = encode(logits, target, ignore_index).two_class()
     C = encoded.logits.shape[1]

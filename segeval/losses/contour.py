@@ -39,12 +39,14 @@ def active_boundary(
     ignore_index: int | None = None,
     held_logits: Tensor | None = None,
 ) -> Tensor:
-    r"""Active boundary loss, :math:`\frac1{|B|} \sum_{i \in B} \frac{\min(d_i, \theta)}{\theta}\, \mathrm{CE}(D^p_i, D^g_i)`.
+    r"""Active boundary loss, :math:`\frac1{|B|} \sum_{i \in B} \frac{\min(d_i, \theta)}{\theta}\, \mathrm{CE}(D^p_i,
+    D^g_i)`.
 
-    B are the pixels where the prediction changes most, by :math:`KL(p_i \| p_{i+\text{down}}) + KL(p_i \| p_{i+\text{right}})`, at
-    most `share` of the image batch. :math:`D^g` is the neighbour nearest to the true boundary, :math:`D^p` the softmax over the
-    eight neighbours of :math:`KL(p_i \| p_j)`. No gradient flows into B or the neighbours :math:`p_j`. The paper adds it to
-    cross-entropy and Lovász-softmax. Exactly 0 when the predicted boundary is the true one, or there is none.
+    B are the pixels where the prediction changes most, by :math:`KL(p_i \| p_{i+\text{down}}) + KL(p_i \|
+    p_{i+\text{right}})`, at most `share` of the image batch. :math:`D^g` is the neighbour nearest to the true
+    boundary, :math:`D^p` the softmax over the eight neighbours of :math:`KL(p_i \| p_j)`. No gradient flows into B or
+    the neighbours :math:`p_j`. The paper adds it to cross-entropy and Lovász-softmax. Exactly 0 when the predicted
+    boundary is the true one, or there is none.
 
     Parameters
     ----------
@@ -108,10 +110,10 @@ def conditional_boundary(
 
     For a boundary pixel i with feature f and the window around it:
 
-    - :math:`L_{A2C}`: mean squared distance of a correctly classified pixel to the mean feature of its correctly classified
-      neighbours of the same class (no gradient into that mean);
-    - :math:`L_{CE}`: cross-entropy of the mean logits of its neighbours of the same class, which is what the network's last
-      1x1 convolution makes of their mean feature;
+    - :math:`L_{A2C}`: mean squared distance of a correctly classified pixel to the mean feature of its correctly
+      classified neighbours of the same class (no gradient into that mean);
+    - :math:`L_{CE}`: cross-entropy of the mean logits of its neighbours of the same class, which is what the
+      network's last 1x1 convolution makes of their mean feature;
     - :math:`L_{A2PN}`: mean squared difference of the cosine of f and each neighbour's feature to 1 (same class) or 0.
 
     The first two are averaged over the classes that have such pixels. A boundary pixel has another class in its window.

@@ -13,7 +13,7 @@ from segeval.errors import SegevalError
 Float = NDArray[np.float32]
 
 
-def _distance(mask: NDArray[np.bool_], spacing: float | tuple[float, ...] | None) -> NDArray[np.float64]:
+def inner_distance(mask: NDArray[np.bool_], spacing: float | tuple[float, ...] | None = None) -> NDArray[np.float64]:
     """Euclidean distance of every True pixel to the nearest False one; 0 if there is no False pixel.
 
     scipy leaves the case without a False pixel undefined and returns distances to a point outside the image.
@@ -60,7 +60,7 @@ def signed_distance_map(
     for c in range(num_classes):
         inside = array == (1 if num_classes == 1 else c)
         if inside.any() and not inside.all():
-            out[c] = _distance(~inside, spacing) - (_distance(inside, spacing) - step) * inside
+            out[c] = inner_distance(~inside, spacing) - (inner_distance(inside, spacing) - step) * inside
     return out
 
 
@@ -94,7 +94,7 @@ def boundary_distance_map(
     ndarray
         (*spatial) float32, 0 on the boundary pixels of :func:`boundary_mask`.
     """
-    return _distance(~boundary_mask(labels, ignore_index=ignore_index), spacing).astype(np.float32)
+    return inner_distance(~boundary_mask(labels, ignore_index=ignore_index), spacing).astype(np.float32)
 
 
 def inner_distance_map(labels: ArrayLike, *, spacing: float | tuple[float, ...] | None = None) -> Float:
@@ -106,12 +106,13 @@ def inner_distance_map(labels: ArrayLike, *, spacing: float | tuple[float, ...] 
     out = np.zeros(array.shape, np.float32)
     for value in np.unique(array[array > 0]):
         mask = array == value
-        out[mask] = _distance(mask, spacing)[mask]
+        out[mask] = inner_distance(mask, spacing)[mask]
     return out
 
 
 def inverted_distance_map(labels: ArrayLike, *, ignore_index: int | None = None) -> Float:
-    r"""Caliva's map: :math:`\phi = (d_{\max} - d) / (d_{\max} - 1)` in each class's region, 1 at its boundary, 0 deepest.
+    r"""Caliva's map: :math:`\phi = (d_{\max} - d) / (d_{\max} - 1)` in each class's region, 1 at its boundary, 0
+    deepest.
 
     d is the distance to the nearest pixel outside the region. A region of one pixel's thickness holds 1; a class that
     fills the image holds 0, as it has no boundary.
@@ -122,7 +123,7 @@ def inverted_distance_map(labels: ArrayLike, *, ignore_index: int | None = None)
         mask = array == value
         if value == ignore_index or mask.all():
             continue
-        d = _distance(mask, None)[mask]
+        d = inner_distance(mask)[mask]
         deepest = d.max()
         out[mask] = (deepest - d) / (deepest - 1) if deepest > 1 else 1.0
     return out
@@ -140,7 +141,7 @@ def region_wise_map(labels: ArrayLike, num_classes: int) -> Float:
         if inside.all():
             out[c] = -1
         elif inside.any():
-            d = _distance(inside, None)
+            d = inner_distance(inside)
             out[c][inside] = -(d[inside] / d.max())
     return out
 
@@ -168,7 +169,7 @@ def border_weight_map(instance_ids: ArrayLike, *, w0: float = 10.0, sigma: float
         mask = ids == value
         spans = [np.flatnonzero(mask.any(tuple(a for a in range(ids.ndim) if a != axis))) for axis in range(ids.ndim)]
         near = tuple(slice(max(0, span[0] - margin), span[-1] + margin + 1) for span in spans)
-        d = _distance(~mask[near], None)
+        d = inner_distance(~mask[near])
         np.minimum(second[near], np.maximum(first[near], d), out=second[near])
         np.minimum(first[near], d, out=first[near])
     term = w0 * np.exp(-((first + second) ** 2) / (2 * sigma**2))
@@ -180,8 +181,8 @@ def median_frequency_weights(
 ) -> Float:
     r"""Median-frequency class weights, :math:`w_c = \mathrm{median}(f) / f_c`.
 
-    :math:`f_c` is the pixels of class c over the labelled pixels of the images in which c occurs. The median is over the
-    classes that occur; a class that never occurs gets 0.
+    :math:`f_c` is the pixels of class c over the labelled pixels of the images in which c occurs. The median is over
+    the classes that occur; a class that never occurs gets 0.
 
     Parameters
     ----------

@@ -231,7 +231,8 @@ def reduce_classes(
     """Reduce values (G, C) of groups and classes.
 
     `mean` is the weighted mean over the counted classes of a group, then the mean over the groups in which a class
-    counts; `sum` adds weighted values; `none` returns (N, C) for `per_image`, else (C,), 0 where a class does not count.
+    counts; `sum` adds weighted values; `none` returns (N, C) for `per_image`, else (C,), 0 where a class does not
+    count.
     """
     w = counted.to(values.dtype)
     if weight is not None:
@@ -267,8 +268,8 @@ def ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
 def power(base: Tensor, exponent: float) -> Tensor:
     """base ** exponent for base >= 0, with a finite slope at 0.
 
-    An exponent in (0, 1) has an infinite derivative at 0, which is where a perfect prediction lies; below 1e-7 the power
-    is continued by the line through the origin.
+    An exponent in (0, 1) has an infinite derivative at 0, which is where a perfect prediction lies; below 1e-7 the
+    power is continued by the line through the origin.
     """
     if exponent == 1:
         return base

@@ -4,8 +4,6 @@ from segeval.losses.boundary import (
     boundary,
     boundary_aware,
     boundary_dou,
-    hausdorff_distance,
-    hausdorff_erosion,
     region_wise,
     shape_aware,
 )
@@ -16,6 +14,7 @@ from segeval.losses.compound import (
     unified_focal,
 )
 from segeval.losses.contour import active_boundary, conditional_boundary
+from segeval.losses.hausdorff import hausdorff_distance, hausdorff_erosion
 from segeval.losses.inverse_form import inverse_form
 from segeval.losses.lovasz import lovasz_hinge, lovasz_softmax
 from segeval.losses.pixel import (

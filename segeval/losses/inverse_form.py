@@ -1,7 +1,7 @@
 """InverseForm: how far the predicted edges would have to be moved, as read by a small trained regressor.
 
-The published regressor is not available; the one here was trained by :mod:`segeval.losses.inverse_form_training` and these
-are **not the published weights**.
+The published regressor is not available; the one here was trained by :mod:`segeval.losses.inverse_form_training` and
+these are **not the published weights**.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ def trained_regressor() -> TransformRegressor:
 
 
 def soft_edges(maps: Tensor) -> Tensor:
-    """Edges of maps (N, C, H, W) in [0, 1]: the range of each 3 x 3 neighbourhood, largest over the classes: (N, 1, H, W)."""
+    """Edges of maps (N, C, H, W) in [0, 1]: the range of each 3 x 3 neighbourhood, largest over the classes: (N, 1,
+    H, W)."""
     padded = F.pad(maps, (1, 1, 1, 1), mode="replicate")
     spread = F.max_pool2d(padded, 3, 1) + F.max_pool2d(-padded, 3, 1)
     return spread.amax(1, keepdim=True)
@@ -80,12 +81,14 @@ def inverse_form(
     ignore_index: int | None = None,
     reduction: Reduction = "mean",
 ) -> Tensor:
-    r"""InverseForm, :math:`\frac1T \sum_t \|\hat\theta(b^p_t, b^y_t) - \hat\theta(b^y_t, b^y_t)\|_2` over the tiles with an edge.
+    r"""InverseForm, :math:`\frac1T \sum_t \|\hat\theta(b^p_t, b^y_t) - \hat\theta(b^y_t, b^y_t)\|_2` over the tiles
+    with an edge.
 
-    :math:`\hat\theta` is a frozen network that reads the transform between the predicted and the true edges of a tile of 32
-    pixels. The paper takes the distance to the identity; here the reading of two equal tiles stands in its place, so that a
-    perfect prediction scores exactly 0 whatever the regressor. Edges are the 3 x 3 range of the class probabilities. The
-    paper adds it with a small weight (0.3) to cross-entropy and an edge loss. Not the published weights.
+    :math:`\hat\theta` is a frozen network that reads the transform between the predicted and the true edges of a tile
+    of 32 pixels. The paper takes the distance to the identity; here the reading of two equal tiles stands in its
+    place, so that a perfect prediction scores exactly 0 whatever the regressor. Edges are the 3 x 3 range of the
+    class probabilities. The paper adds it with a small weight (0.3) to cross-entropy and an edge loss. Not the
+    published weights.
 
     Parameters
     ----------

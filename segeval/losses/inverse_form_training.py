@@ -1,7 +1,7 @@
 """The recipe that trained the regressor of InverseForm: `python -m segeval.losses.inverse_form_training OUT.npz`.
 
-Random polygons and ellipses are drawn on a tile, an affine map moves them, and the regressor learns to read the map from the
-two edge tiles. The result is written in float16 and is not the published network.
+Random polygons and ellipses are drawn on a tile, an affine map moves them, and the regressor learns to read the map
+from the two edge tiles. The result is written in float16 and is not the published network.
 """
 
 from __future__ import annotations

@@ -23,8 +23,9 @@ Weight = Tensor | Sequence[float]
 def _slopes(truth: Tensor) -> Tensor:
     r"""Slopes of the Lovász extension of 1 - J for truths (..., P) sorted by falling error.
 
-    The k-th slope is :math:`J_{k-1} - J_k`. Taken as a difference of two Jaccard values near 1 it loses most of its digits
-    in float32 for a megapixel; the closed form does not: 1/U for a missed pixel of the class, I/(U (U - 1)) for a false one.
+    The k-th slope is :math:`J_{k-1} - J_k`. Taken as a difference of two Jaccard values near 1 it loses most of its
+    digits in float32 for a megapixel; the closed form does not: 1/U for a missed pixel of the class, I/(U (U - 1))
+    for a false one.
     """
     hits = truth.to(torch.int32).cumsum(-1, dtype=torch.int64)
     total = hits[..., -1:]

@@ -1,13 +1,13 @@
 """Every loss as a module, in the manner of torch.nn.
 
-A module takes the keyword options of its function at construction and the tensors at the call; the options, their defaults
-and their meaning are written once, at the function.
+A module takes the keyword options of its function at construction and the tensors at the call; the options, their
+defaults and their meaning are written once, at the function.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -300,8 +300,8 @@ class TLoss(nn.Module):
     nu
         Initial degrees of freedom; their logarithm is the parameter.
     size
-        (C, *spatial) for one precision at each value of a map of fixed size, as in the paper; None for one in all, which
-        suits images of any size. The initial precision is 1 (the paper's code starts at e, its text at 1).
+        (C, *spatial) for one precision at each value of a map of fixed size, as in the paper; None for one in all,
+        which suits images of any size. The initial precision is 1 (the paper's code starts at e, its text at 1).
     learn_precision
         Whether the precision is a parameter.
     """
@@ -339,81 +339,5 @@ class TLoss(nn.Module):
 
     def extra_repr(self) -> str:
         """The current degrees of freedom, for printing."""
-        return f"nu={float(self.log_nu.detach().exp()):.3g}, ignore_index={self.ignore_index}, reduction={self.reduction!r}"
-
-
-Weighting = float | Callable[[int], float]
-
-
-def linear_schedule(start: float, end: float, steps: int) -> Callable[[int], float]:
-    """A weight that goes from `start` to `end` in `steps` steps and stays there.
-
-    Kervadec's is `linear_schedule(1, 0.01, 99)` on the region loss and its complement on the boundary loss.
-    """
-    if steps < 1:
-        raise SegevalError(f"a schedule of {steps} steps", remedy="give at least one step")
-
-    def weight(step: int) -> float:
-        return start + (end - start) * min(step, steps) / steps
-
-    return weight
-
-
-class WeightedSum(nn.Module):
-    """A weighted sum of losses, with weights that may change as training goes on.
-
-    Parameters
-    ----------
-    terms
-        By name, (weight, loss): the weight a number or a function of the step, such as :func:`linear_schedule`.
-
-    Notes
-    -----
-    `advance()` moves to the next step, an epoch or an iteration as the schedule means it. The step is saved in the state.
-    A tensor that a loss needs is passed by its name, or as `term__name` where two terms need different ones.
-
-    Examples
-    --------
-    >>> loss = WeightedSum(region=(linear_schedule(1, 0.01, 99), DiceLoss()), boundary=(1.0, BoundaryLoss()))
-    """
-
-    step: Tensor
-
-    def __init__(self, **terms: tuple[Weighting, nn.Module]) -> None:
-        super().__init__()
-        if not terms:
-            raise SegevalError("a weighted sum without terms", remedy="give name=(weight, loss)")
-        self.losses = nn.ModuleDict({name: loss for name, (_, loss) in terms.items()})
-        self.weightings: dict[str, Weighting] = {name: weight for name, (weight, _) in terms.items()}
-        self.register_buffer("step", torch.zeros((), dtype=torch.int64))
-
-    def advance(self) -> None:
-        """Go to the next step of the schedules."""
-        self.step += 1
-
-    def weights(self) -> dict[str, float]:
-        """The weights of the current step."""
-        step = int(self.step)
-        return {name: w(step) if callable(w) else float(w) for name, w in self.weightings.items()}
-
-    def parts(self, logits: Tensor, target: Tensor, **tensors: Tensor) -> dict[str, Tensor]:
-        """The unweighted value of each term, for logging."""
-        return {
-            name: loss(logits, target, **_tensors_of(name, getattr(loss, "needs", ()), tensors))
-            for name, loss in self.losses.items()
-        }
-
-    def forward(self, logits: Tensor, target: Tensor, **tensors: Tensor) -> Tensor:
-        """The weighted sum."""
-        parts = self.parts(logits, target, **tensors)
-        return torch.stack([w * parts[name] for name, w in self.weights().items()]).sum()
-
-
-def _tensors_of(term: str, needs: Sequence[str], tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    chosen = {}
-    for name in needs:
-        if f"{term}__{name}" in tensors:
-            chosen[name] = tensors[f"{term}__{name}"]
-        elif name in tensors:
-            chosen[name] = tensors[name]
-    return chosen
+        nu = float(self.log_nu.detach().exp())
+        return f"nu={nu:.3g}, ignore_index={self.ignore_index}, reduction={self.reduction!r}"

@@ -53,7 +53,8 @@ def overlap(encoded: Encoded, *, per_image: bool = False, squared: bool = False,
         sums = (common.sum(2), sizes[0].sum(2), sizes[1].sum(2))
     pixels = encoded.pixels()
     if not per_image:
-        return Overlap(*(part.sum(0, keepdim=True) for part in sums), pixels.sum(0, keepdim=True))
+        common, prediction, truth = (part.sum(0, keepdim=True) for part in sums)
+        return Overlap(common, prediction, truth, pixels.sum(0, keepdim=True))
     return Overlap(*sums, pixels)
 
 

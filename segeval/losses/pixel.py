@@ -93,10 +93,11 @@ def cross_entropy(
 def balanced_cross_entropy(
     logits: Tensor, target: Tensor, *, ignore_index: int | None = None, reduction: Reduction = "mean"
 ) -> Tensor:
-    r"""Balanced cross-entropy, :math:`-\frac1N \sum_i (1 - f_{y_i}) \log p_{i,y_i}`, f the class frequencies of the batch.
+    r"""Balanced cross-entropy, :math:`-\frac1N \sum_i (1 - f_{y_i}) \log p_{i,y_i}`, f the class frequencies of the
+    batch.
 
-    With two classes this is HED's :math:`\beta = |Y_-|/|Y|` on positives and :math:`1-\beta` on negatives; the same rule
-    serves more classes. A batch of a single class weighs 0.
+    With two classes this is HED's :math:`\beta = |Y_-|/|Y|` on positives and :math:`1-\beta` on negatives; the same
+    rule serves more classes. A batch of a single class weighs 0.
 
     References
     ----------
@@ -234,8 +235,8 @@ def sigmoid_focal(
 ) -> Tensor:
     r"""Focal loss over independent sigmoids, one against the rest, summed over the channels, mean over pixels.
 
-    :math:`-\alpha_t (1-p_t)^\gamma \log p_t` with :math:`\alpha` on positives and :math:`1-\alpha` on negatives. Divide the
-    "sum" by the number of positive anchors for a detector.
+    :math:`-\alpha_t (1-p_t)^\gamma \log p_t` with :math:`\alpha` on positives and :math:`1-\alpha` on negatives.
+    Divide the "sum" by the number of positive anchors for a detector.
 
     References
     ----------

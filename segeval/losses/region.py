@@ -135,7 +135,8 @@ def generalized_dice(
     per_image: bool = False,
     reduction: Reduction = "mean",
 ) -> Tensor:
-    r"""Generalised Dice, :math:`1 - \frac{2 \sum_c w_c \sum p y + s}{\sum_c w_c \sum (p + y) + s}`, :math:`w_c = 1/(\sum y)^2`.
+    r"""Generalised Dice, :math:`1 - \frac{2 \sum_c w_c \sum p y + s}{\sum_c w_c \sum (p + y) + s}`, :math:`w_c =
+    1/(\sum y)^2`.
 
     An absent class would have an infinite weight; it gets none. A binary problem has two classes here, background and
     foreground, as in the paper. With `per_image`, "none" returns (N,).
@@ -184,8 +185,8 @@ def wasserstein_dice(
     Parameters
     ----------
     distances
-        M, (C, C), symmetric with zero diagonal and values in [0, 1]; 1 off the diagonal by default. Small values between
-        sibling classes forgive their confusion. A binary problem has two classes here.
+        M, (C, C), symmetric with zero diagonal and values in [0, 1]; 1 off the diagonal by default. Small values
+        between sibling classes forgive their confusion. A binary problem has two classes here.
     background
         The class b.
 
@@ -295,7 +296,8 @@ def focal_tversky(
 
     References
     ----------
-    Abraham, Khan, "A novel focal Tversky loss function with improved attention U-Net for lesion segmentation", ISBI 2019.
+    Abraham, Khan, "A novel focal Tversky loss function with improved attention U-Net for lesion segmentation", ISBI
+    2019.
     """
     encoded = encode(logits, target, ignore_index)
     sums = overlap(encoded, per_image=per_image)

@@ -30,11 +30,11 @@ def region_mutual_information(
 ) -> Tensor:
     r"""Region mutual information, :math:`\lambda\,\mathrm{BCE} + (1-\lambda)\,\frac{1}{2d}\sum_c \log\det(M_c)`.
 
-    Each pixel is the vector of its `radius` x `radius` neighbourhood (d values) in the pooled maps, and
-    :math:`M = \Sigma_Y - \Sigma_{YP}(\Sigma_P + \alpha I)^{-1}\Sigma_{PY} + \alpha I` bounds the entropy of the truth given the
+    Each pixel is the vector of its `radius` x `radius` neighbourhood (d values) in the pooled maps, and :math:`M =
+    \Sigma_Y - \Sigma_{YP}(\Sigma_P + \alpha I)^{-1}\Sigma_{PY} + \alpha I` bounds the entropy of the truth given the
     prediction. Sigmoid probabilities, one map a class; the second term is the mean over images, and its minimum is
-    :math:`\frac12 \log\alpha` for each class, so the loss is negative near the optimum. BCE sums the classes and averages the
-    pixels. All of it is computed in float64.
+    :math:`\frac12 \log\alpha` for each class, so the loss is negative near the optimum. BCE sums the classes and
+    averages the pixels. All of it is computed in float64.
 
     Parameters
     ----------
@@ -84,9 +84,8 @@ def _pool(maps: Tensor, pooling: Pooling, size: int) -> Tensor:
     if spatial not in (2, 3):
         raise SegevalError(f"pooling of {spatial} axes", remedy='use images, volumes, or pooling="none"')
     if pooling == "max":
-        pool = F.max_pool2d if spatial == 2 else F.max_pool3d
-        pooled: Tensor = pool(maps, size, size, size // 2)
-        return pooled
+        pool = torch.max_pool2d if spatial == 2 else torch.max_pool3d
+        return pool(maps, [size] * spatial, [size] * spatial, [size // 2] * spatial)
     average = F.avg_pool2d if spatial == 2 else F.avg_pool3d
     return average(maps, size, size, size // 2)
 
@@ -129,8 +128,8 @@ def t_loss(
         + \tfrac{\nu+D}{2} \ln\bigl(1 + \delta^T\Sigma^{-1}\delta/\nu\bigr)
 
     for each image, with D its number of values that count (classes times pixels). The value grows with D and may be
-    negative; its smallest value over p is at p = y. Large errors pull with a force that falls as 1/error, so wrong labels
-    are tolerated. Probabilities are softmax, or sigmoid for one channel.
+    negative; its smallest value over p is at p = y. Large errors pull with a force that falls as 1/error, so wrong
+    labels are tolerated. Probabilities are softmax, or sigmoid for one channel.
 
     Parameters
     ----------

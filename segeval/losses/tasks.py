@@ -43,7 +43,8 @@ def region_class(class_logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def region_box(box_deltas: Tensor, labels: Tensor, box_targets: Tensor, *, beta: float = 1.0) -> Tensor:
-    r"""Box term :math:`L_{box}`: smooth L1 of the true class's deltas, summed over positives, divided by all sampled regions.
+    r"""Box term :math:`L_{box}`: smooth L1 of the true class's deltas, summed over positives, divided by all sampled
+    regions.
 
     Dividing by R and not by the positives keeps the weight of one box the same whatever the share of positives.
 
@@ -65,7 +66,8 @@ def region_box(box_deltas: Tensor, labels: Tensor, box_targets: Tensor, *, beta:
 
 
 def region_mask(mask_logits: Tensor, labels: Tensor, mask_targets: Tensor) -> Tensor:
-    r"""Mask term :math:`L_{mask}`: mean binary cross-entropy of the true class's map over positives and their m x m pixels.
+    r"""Mask term :math:`L_{mask}`: mean binary cross-entropy of the true class's map over positives and their m x m
+    pixels.
 
     The other classes' maps get no gradient, so masks do not compete across classes. Without positives the value is 0.
 
@@ -166,7 +168,8 @@ def mask_rcnn(
 def panoptic(
     instance: Mapping[str, Tensor], semantic: Tensor, *, instance_weight: float = 1.0, semantic_weight: float = 0.5
 ) -> Tensor:
-    r"""Panoptic total, :math:`L = \lambda_i (L_{cls} + L_{bbox} + L_{mask}) + \lambda_s L_s`, plus the RPN terms if given.
+    r"""Panoptic total, :math:`L = \lambda_i (L_{cls} + L_{bbox} + L_{mask}) + \lambda_s L_s`, plus the RPN terms if
+    given.
 
     Parameters
     ----------
@@ -196,7 +199,7 @@ class MaskRCNNLoss(nn.Module):
 
     def forward(self, **tensors: Tensor) -> dict[str, Tensor]:
         """The terms and their total; see :func:`mask_rcnn` for the names."""
-        return mask_rcnn(box_beta=self.box_beta, rpn_beta=self.rpn_beta, **tensors)  # type: ignore[arg-type]
+        return mask_rcnn(box_beta=self.box_beta, rpn_beta=self.rpn_beta, **tensors)
 
     def extra_repr(self) -> str:
         """Options, for printing."""
