@@ -65,7 +65,8 @@ def _per_class(encoded: Encoded, errors_of: str, classes: Classes, per_image: bo
     for c, truth in enumerate(truths):
         # A class that does not count needs no sort; a compiled graph cannot ask.
         if not torch.compiler.is_compiling() and not bool(counted[:, c].any()):
-            values.append(scores.new_zeros(groups))
+            # Zeros that belong to the graph, so that a batch without a class can still be called backward.
+            values.append(scores[:, c].reshape(groups, -1)[:, 0] * 0)
             continue
         s, t = scores[:, c].reshape(groups, -1), truth.reshape(groups, -1)
         if errors_of == "softmax":

@@ -67,9 +67,9 @@ def region_mutual_information(
     explained = yp @ torch.linalg.solve(pp + identity, yp.transpose(-1, -2))
     posterior = yy - explained + identity
     posterior = (posterior + posterior.transpose(-1, -2)) / 2
-    factor = torch.linalg.cholesky_ex(posterior).L
+    factor: Tensor = torch.linalg.cholesky_ex(posterior).L
     # Half the log-determinant is the sum of the logs of the factor's diagonal.
-    entropy = factor.diagonal(dim1=-2, dim2=-1).clamp_min(math.sqrt(alpha) * 1e-3).log().sum(-1) / d
+    entropy: Tensor = factor.diagonal(dim1=-2, dim2=-1).clamp_min(math.sqrt(alpha) * 1e-3).log().sum(-1) / d
     some = (pixels > 0).to(entropy.dtype)
     information = (entropy.sum(1) * some).sum() / some.sum().clamp_min(1)
     return (balance * cross.double() + (1 - balance) * information).to(dtype)
@@ -84,8 +84,8 @@ def _pool(maps: Tensor, pooling: Pooling, size: int) -> Tensor:
     if spatial not in (2, 3):
         raise SegevalError(f"pooling of {spatial} axes", remedy='use images, volumes, or pooling="none"')
     if pooling == "max":
-        pool = torch.max_pool2d if spatial == 2 else torch.max_pool3d
-        return pool(maps, [size] * spatial, [size] * spatial, [size // 2] * spatial)
+        largest: Tensor = (F.max_pool2d if spatial == 2 else F.max_pool3d)(maps, size, size, size // 2)
+        return largest
     average = F.avg_pool2d if spatial == 2 else F.avg_pool3d
     return average(maps, size, size, size // 2)
 
