@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 
 import pytest
 import torch
@@ -74,9 +75,9 @@ def test_drop_in_call(name: str) -> None:
 
 def test_every_loss_differs_from_every_other() -> None:
     logits, target = batch(seed=3, size=(9, 10))
-    values = {name: float(call(name, logits, target)) for name in DENSE}
+    values = {name: float(call(name, logits, target).detach()) for name in DENSE}
     names = sorted(values, key=lambda name: values[name])
-    for first, second in zip(names, names[1:], strict=False):
+    for first, second in itertools.pairwise(names):
         assert abs(values[first] - values[second]) > 1e-6, (first, second, values[first])
 
 
@@ -110,7 +111,8 @@ def test_weighted_sum_follows_its_schedule() -> None:
     for _ in range(3):
         loss.advance()
     assert torch.isclose(loss(logits, target, edge__distance_map=maps["distance_map"]), 0.25 * dice + 0.5 * edge)
-    other = losses.WeightedSum(region=(losses.linear_schedule(1.0, 0.0, 4), losses.DiceLoss()), edge=(0.5, losses.BoundaryLoss()))
+    schedule = losses.linear_schedule(1.0, 0.0, 4)
+    other = losses.WeightedSum(region=(schedule, losses.DiceLoss()), edge=(0.5, losses.BoundaryLoss()))
     other.load_state_dict(loss.state_dict())
     assert other.weights() == {"region": 0.25, "edge": 0.5}
 
