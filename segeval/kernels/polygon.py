@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from segeval.kernels.jit import kernel
-from segeval.kernels.rle import BAD_COORDINATE, POLYGON, VALID
+from segeval.kernels.rle import BAD_COORDINATE, BAD_RING, POLYGON, VALID
 
 # Beyond this a fine coordinate would leave the 32-bit integers that the rule is defined on.
 _LIMIT = 4.0e8
@@ -161,8 +161,12 @@ def rasterise(kinds, low, high, rings, numbers, heights, widths, starts, ends, c
         if kinds[i] != POLYGON:
             continue
         first[i] = cursor
-        codes[i] = VALID
+        codes[i] = VALID if high[i] > low[i] else BAD_RING
         for r in range(low[i], high[i]):
+            size = rings[r + 1] - rings[r]
+            if size < 6 or size & 1:
+                codes[i] = BAD_RING
+                break
             count, toggles = _ring(numbers, rings[r], rings[r + 1], heights[i], widths[i], toggles)
             if count < 0:
                 codes[i] = BAD_COORDINATE
