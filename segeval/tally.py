@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,9 @@ from segeval.files import write_atomic
 from segeval.samples import Key
 
 FORMAT = 1  # of tally.npz
+
+# What reading a damaged archive may raise.
+_DAMAGE = (OSError, ValueError, LookupError, TypeError, RuntimeError, EOFError, zlib.error, zipfile.BadZipFile)
 
 # Below 2^26, so that the sum of 2^37 such parts still fits in an int64.
 IOU_LOW_BITS = 26
@@ -276,7 +280,7 @@ class Tally:
                 return _assemble(head, data)
         except FileNotFoundError:
             raise SegevalError("no such file", file=path, remedy="give the folder of a saved run") from None
-        except (OSError, ValueError, KeyError, TypeError, IndexError, zipfile.BadZipFile, EOFError) as error:
+        except _DAMAGE as error:
             raise SegevalError(f"damaged tally ({type(error).__name__})", file=path, remedy=again) from None
 
 
