@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from segeval.arrays import crc_of, require_same_size, smallest
 from segeval.errors import Caution, SegevalError
 from segeval.means import mean_over_classes, ratio
-from segeval.metric import option, rule_to_dict, void_value
+from segeval.metric import check_choices, option, rule_to_dict, void_value
 from segeval.result import Result
 from segeval.samples import Key, Pair, PanopticMap, Segments
 from segeval.signature import Signature
@@ -58,6 +58,9 @@ class PanopticQuality:
     absent: str = option(
         "skip", "a class in neither truth nor prediction: leave it out, or count 0", choices=("skip", "zero")
     )
+
+    def __post_init__(self) -> None:
+        check_choices(self)
 
     @property
     def void_values(self) -> tuple[int, ...]:
