@@ -262,7 +262,7 @@ class SemanticIoU:
 
     def _cautions(self, tally: Tally, taxonomy: Taxonomy) -> list[Caution]:
         rows = tally.tables["pixels"]
-        found = []
+        found = tally.cautions()
         if self.taxonomy is None:
             ids = ", ".join(map(str, taxonomy.ids[:12])) + (", ..." if len(taxonomy) > 12 else "")
             text = f"no classes given: took the {len(taxonomy)} found in the truth ({ids}); give --classes to fix them"

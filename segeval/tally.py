@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from segeval.errors import SegevalError
+from segeval.errors import Caution, SegevalError
 from segeval.files import write_atomic
 from segeval.samples import Key
 
@@ -182,6 +182,13 @@ class Tally:
         """The truth of all images in 16 hexadecimal digits, whatever their order."""
         total = int(self.digests.sum(dtype=np.uint64)) + self.folded_digest
         return f"{total % 2**64:016x}"
+
+    def cautions(self) -> list[Caution]:
+        """What a reader should know about the images themselves."""
+        if not self.duplicates:
+            return []
+        text = f"{self.duplicates} images came twice with the same content and were counted once"
+        return [Caution("duplicates-dropped", text)]
 
     def take(self, keys: Iterable[Key]) -> Tally:
         """The same statistics for some of the images.
