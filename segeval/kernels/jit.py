@@ -18,3 +18,15 @@ def kernel(function: F) -> F:
     lives elsewhere.
     """
     return cast(F, numba.njit(cache=True, nogil=True)(function))
+
+
+def loop(function: F) -> F:
+    """A `kernel` that allocates nothing and returns numbers: its arrays are not reference-counted.
+
+    Counting costs an atomic instruction for every array at every call. In small functions that are called for each
+    token or each pair it is most of the time: three quarters of a pass over JSON.
+    """
+    try:
+        return cast(F, numba.njit(cache=True, nogil=True, _nrt=False)(function))
+    except Exception:  # an option without promises: without it all is the same, only slower
+        return kernel(function)
