@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from segeval.errors import SegevalError
 from segeval.kernels.inflate import Inflater, crc32
 from segeval.kernels.png import PADDING, lead_of, swap_bytes, unfilter
+from segeval.readers.png_chunks import MOST_PIXELS as MOST_PIXELS
 from segeval.readers.png_chunks import (
     CHANNELS,
     ENCODE_AGAIN,

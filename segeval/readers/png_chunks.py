@@ -83,7 +83,7 @@ def read_header(view: memoryview, file: str, limit: int | None) -> Header:
             file=file,
             remedy=ENCODE_AGAIN,
         )
-    most = _most_pixels() if limit is None else limit
+    most = most_pixels() if limit is None else limit
     header = Header(width, height, depth, colour, interlace == 1)
     if width * height > most:
         raise SegevalError(
@@ -94,9 +94,10 @@ def read_header(view: memoryview, file: str, limit: int | None) -> Header:
     return header
 
 
-def _most_pixels() -> int:
+def most_pixels() -> int:
+    """The limit that the environment variable SEGEVAL_MAX_PIXELS sets, else MOST_PIXELS."""
     text = os.environ.get("SEGEVAL_MAX_PIXELS")
-    if text is None:
+    if not text:
         return MOST_PIXELS
     try:
         return int(text)
