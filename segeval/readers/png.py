@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from segeval.errors import SegevalError
 from segeval.kernels.inflate import Inflater, crc32
 from segeval.kernels.png import PADDING, lead_of, swap_bytes, unfilter
-from segeval.readers.png_chunks import MOST_PIXELS as MOST_PIXELS
 from segeval.readers.png_chunks import (
     CHANNELS,
     ENCODE_AGAIN,
@@ -29,6 +28,7 @@ from segeval.readers.png_chunks import (
     read_header,
     what_is_wrong,
 )
+from segeval.readers.png_chunks import MOST_PIXELS as MOST_PIXELS
 
 # DEFLATE's longest match, 258 bytes, takes two bits at least.
 _MOST_EXPANSION = 1032
