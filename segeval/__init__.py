@@ -1,5 +1,64 @@
-"""segeval: the referee for image segmentation."""
+"""segeval: the referee for image segmentation.
 
+The names below load on first use, so that ``import segeval`` costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from segeval.errors import Caution, SegevalError
 from segeval.version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from segeval.accumulator import Accumulator
+    from segeval.evaluation import evaluate, score
+    from segeval.panoptic import PanopticQuality
+    from segeval.result import Result
+    from segeval.semantic import SemanticIoU
+    from segeval.signature import Signature
+    from segeval.tally import Tally
+    from segeval.taxonomy import Taxonomy
+
+_HOMES = {
+    "Accumulator": "accumulator",
+    "PanopticQuality": "panoptic",
+    "Result": "result",
+    "SemanticIoU": "semantic",
+    "Signature": "signature",
+    "Tally": "tally",
+    "Taxonomy": "taxonomy",
+    "evaluate": "evaluation",
+    "score": "evaluation",
+}
+
+__all__ = [
+    "Accumulator",
+    "Caution",
+    "PanopticQuality",
+    "Result",
+    "SegevalError",
+    "SemanticIoU",
+    "Signature",
+    "Tally",
+    "Taxonomy",
+    "__version__",
+    "evaluate",
+    "score",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        import importlib
+
+        return getattr(importlib.import_module(f"segeval.{_HOMES[name]}"), name)
+    if name in ("functional", "losses"):
+        import importlib
+
+        return importlib.import_module(f"segeval.{name}")
+    raise AttributeError(f"module 'segeval' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,114 @@
+"""Plain functions on arrays: no objects, no files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segeval.accumulator import Accumulator
+from segeval.result import Result
+from segeval.samples import Pair
+from segeval.semantic import SemanticIoU
+from segeval.taxonomy import Taxonomy
+
+Classes = Taxonomy | int | Sequence[str]
+
+
+def confusion_matrix(
+    *, prediction: Any, truth: Any, classes: Classes, void: Sequence[int] | None = None
+) -> NDArray[np.int64]:
+    """Pixels by truth class and predicted class.
+
+    Parameters
+    ----------
+    prediction, truth
+        Label maps (H, W) of integers.
+    classes
+        A taxonomy, a count or names.
+    void
+        Truth values that are left out, 255 unless given. A void prediction counts as missed.
+
+    Returns
+    -------
+    matrix
+        int64 (K, K + 1): rows truth, columns prediction, the last column predicted as void.
+
+    Raises
+    ------
+    SegevalError
+        For sizes that differ, labels outside the classes, arrays that are no label maps, and truth of exactly 0 and
+        255 without a word on what 255 is.
+    """
+    rule = SemanticIoU(Taxonomy.of(classes), void=None if void is None else tuple(void))
+    confusion = rule.score(rule.observe([Pair(0, truth, prediction)])).confusion
+    assert confusion is not None
+    return confusion.copy()
+
+
+def _semantic(
+    prediction: Any, truth: Any, classes: Classes, void: Sequence[int] | None, figure: str
+) -> NDArray[np.float64]:
+    seen = Accumulator(SemanticIoU(Taxonomy.of(classes), void=None if void is None else tuple(void)))
+    seen.update(prediction=prediction, truth=truth)
+    return np.array([row[figure] for row in seen.compute().per_class])
+
+
+def iou(*, prediction: Any, truth: Any, classes: Classes, void: Sequence[int] | None = None) -> NDArray[np.float64]:
+    """Intersection over union of each class: i / (t + p - i); NaN for a class in neither map.
+
+    Parameters
+    ----------
+    prediction, truth, classes, void
+        As for `confusion_matrix`.
+
+    Returns
+    -------
+    iou
+        float64 (K). mIoU is ``np.nanmean`` of it.
+    """
+    return _semantic(prediction, truth, classes, void, "IoU")
+
+
+def dice(*, prediction: Any, truth: Any, classes: Classes, void: Sequence[int] | None = None) -> NDArray[np.float64]:
+    """Dice coefficient (F1) of each class: 2 i / (t + p); NaN for a class in neither map.
+
+    Parameters
+    ----------
+    prediction, truth, classes, void
+        As for `confusion_matrix`.
+
+    Returns
+    -------
+    dice
+        float64 (K).
+    """
+    return _semantic(prediction, truth, classes, void, "Dice")
+
+
+def panoptic_quality(*, prediction: Any, truth: Any, classes: Taxonomy) -> Result:
+    """PQ, SQ and RQ of one image.
+
+    Parameters
+    ----------
+    prediction, truth
+        (ids, segments): ids (H, W) integers with 0 for void, or RGB (H, W, 3) uint8; segments a list of
+        ``{"id": ..., "category_id": ..., "iscrowd": 0}``.
+    classes
+        A taxonomy; its `things` tell the means over things and stuff.
+
+    Returns
+    -------
+    result
+        ``result["PQ"]`` and so on.
+
+    Raises
+    ------
+    SegevalError
+        For sizes that differ, and ids listed on one side of pixels and segments only.
+    """
+    seen = Accumulator("panoptic", classes=classes)
+    seen.update(prediction=prediction, truth=truth)
+    return seen.compute()

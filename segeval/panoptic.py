@@ -1,0 +1,372 @@
+"""Panoptic segmentation: PQ, SQ and RQ as the COCO panoptic scorer takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segeval.arrays import crc_of, require_same_size
+from segeval.errors import Caution, SegevalError
+from segeval.means import mean_over_classes, ratio
+from segeval.metric import check_choices, option, rule_to_dict, void_value
+from segeval.result import Result
+from segeval.samples import Key, Pair, PanopticMap, Segments
+from segeval.signature import Signature
+from segeval.tally import Rows, Tally, image_digest, in_order, join_iou, split_iou
+from segeval.taxonomy import Taxonomy
+from segeval.version import __version__
+
+COUNTS = ("tp", "fp", "fn", "iou_high", "iou_low")
+
+# What `notes` rows count, by position.
+NOTES = ("several-crowds", "prediction-empty")
+
+
+class Matching(NamedTuple):
+    """What was decided about one image, before it is added up.
+
+    `matched` holds truth position, predicted position, intersection, union and "same class" by row (5, k).
+    """
+
+    matched: NDArray[np.int64]
+    truth: NDArray[np.int64]
+    prediction: NDArray[np.int64]
+    truth_state: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class PanopticQuality:
+    """Panoptic quality (Kirillov et al., CVPR 2019): PQ = SQ x RQ.
+
+    A predicted and a true segment of one class match where intersection / union > 0.5, the truth's void taken out of
+    the union. With the matches TP: SQ = sum of IoU / |TP|, RQ = |TP| / (|TP| + |FP| / 2 + |FN| / 2). A prediction that
+    lies for more than half in void or in its class's crowd region is no false positive; crowd regions are never
+    missed. The means go over classes with any TP, FP or FN.
+    """
+
+    task: ClassVar[str] = "panoptic"
+    headline: ClassVar[str] = "PQ"
+
+    taxonomy: Taxonomy | None = option(None, "classes: a count, a file of names, or a JSON", flag="-")
+    void: tuple[int, ...] | None = option(
+        None, "values that are no class, or none (default 0)", metavar="N", parse=void_value
+    )
+    absent: str = option(
+        "skip", "a class in neither truth nor prediction: leave it out, or count 0", choices=("skip", "zero")
+    )
+
+    def __post_init__(self) -> None:
+        check_choices(self)
+
+    @property
+    def void_values(self) -> tuple[int, ...]:
+        """The void in force: 0 unless given."""
+        return (0,) if self.void is None else self.void
+
+    def observing(self) -> list[tuple[str, str]]:
+        """The choices that bear on counting, as they stand in the signature."""
+        void = ",".join(map(str, self.void_values)) or "none"
+        return [("void", void), ("match", "iou>0.5"), ("crowd", "ignore")]
+
+    def _taxonomy(self) -> Taxonomy:
+        if self.taxonomy is None:
+            raise SegevalError("panoptic scoring needs to know the classes", remedy="give --classes FILE")
+        return self.taxonomy
+
+    def match(self, pair: Pair) -> Matching:
+        """Match one image.
+
+        Raises
+        ------
+        SegevalError
+            For sizes that differ, ids that are listed on one side of JSON and PNG only, or unknown classes.
+        """
+        from segeval.kernels import segments as kernels
+
+        ids, other, pixels = _overlaps(pair)
+        truth = self._table(pair.truth.segments, "truth", pair.truth_file, pair.key)
+        prediction = self._table(pair.prediction.segments, "prediction", pair.prediction_file, pair.key)
+        for void in self.void_values:
+            if void != 0:
+                ids, other = np.where(ids == void, 0, ids), np.where(other == void, 0, other)
+        matched, state, unknown = kernels.match(ids, other, pixels, truth, prediction)
+        for which, table, side, file in (
+            (0, truth, "truth", pair.truth_file),
+            (1, prediction, "prediction", pair.prediction_file),
+        ):
+            _agree(int(unknown[which]), table, side, file, pair, which)
+        return Matching(matched, truth, prediction, state)
+
+    def _table(self, segments: Segments, side: str, file: str | None, key: Key) -> NDArray[np.int64]:
+        """The (5, n) table that the kernel reads: ids, class positions, crowd, last crowd, room for areas."""
+        taxonomy = self._taxonomy()
+        ids, classes = segments.ids, segments.classes
+        crowd, last = segments.crowd, segments.last_crowd
+        if self.void_values != (0,):
+            keep = ~np.isin(ids, self.void_values)
+            ids, classes, crowd, last = ids[keep], classes[keep], crowd[keep], last[keep]
+        table = np.zeros((5, len(ids)), np.int64)
+        table[0] = ids
+        if taxonomy.ids:
+            order, ascending = _lookup(taxonomy)
+            at = np.searchsorted(ascending, classes).clip(max=len(ascending) - 1)
+            table[1] = order[at]
+            unknown = ascending[at] != classes
+        else:
+            unknown = np.ones(len(ids), bool)
+        if unknown.any():
+            k = int(np.argmax(unknown))
+            raise SegevalError(
+                f"the {side}'s segment {int(ids[k])} has category {int(classes[k])}, which is not among the classes",
+                file=file,
+                key=key,
+                remedy=taxonomy.hint(),
+            )
+        if side == "truth":
+            table[2], table[3] = crowd, last
+        return table
+
+    def observe(self, pairs: Iterable[Pair]) -> Tally:
+        """Match each image and count by class.
+
+        Raises
+        ------
+        SegevalError
+            As `match`.
+        """
+        taxonomy = self._taxonomy()
+        k = len(taxonomy)
+        keys: list[Key] = []
+        digests: list[int] = []
+        events: list[NDArray[np.int64]] = []  # (image * k + class) * 3 + what
+        matches: list[NDArray[np.int64]] = []  # image, truth class, predicted class, intersection, union, same
+        notes: list[tuple[int, int, int]] = []
+        for number, pair in enumerate(pairs):
+            found = self.match(pair)
+            m, truth, prediction = found.matched, found.truth, found.prediction
+            both = np.empty((6, m.shape[1]), np.int64)
+            both[0] = number
+            both[1], both[2], both[3:] = truth[1, m[0]], prediction[1, m[1]], m[2:]
+            matches.append(both)
+            missed, invented = truth[1, found.truth_state == 2], prediction[1, prediction[2] == 2]
+            base = number * k
+            events += [(base + missed) * 2 + 1, (base + invented) * 2]
+            keys.append(pair.key)
+            surplus = int((truth[2] != truth[3]).sum())
+            if surplus:
+                notes.append((number, 0, surplus))
+            if not prediction.shape[1]:
+                notes.append((number, 1, 1))
+            columns = truth[:3].T.tobytes()
+            pixels = pair.truth.pixels
+            digests.append(image_digest(pair.key, *pixels.shape[:2], crc_of(_colours(pixels)), columns.hex()))
+        rows = self._add_up(len(keys), events, matches)
+        image, code, count = np.array(notes, np.int64).reshape(-1, 3).T.copy()
+        tables = {**rows, "notes": Rows(image.astype(np.int32), {"code": code}, {"count": count})}
+        rule = Signature.of("panoptic", [("classes", taxonomy.label()), *self.observing()]).format()
+        return in_order(Tally("panoptic", rule, tuple(keys), np.array(digests, np.uint64), tables))
+
+    def _add_up(
+        self, images: int, events: list[NDArray[np.int64]], matches: list[NDArray[np.int64]]
+    ) -> dict[str, Rows]:
+        taxonomy = self._taxonomy()
+        k = len(taxonomy)
+        ids = np.array(taxonomy.ids, np.int64)
+        wrong = np.concatenate(events) if events else np.zeros(0, np.int64)
+        m = np.concatenate(matches, axis=1) if matches else np.zeros((6, 0), np.int64)
+        true = m[:, m[5] == 1]
+        cell = true[0] * k + true[1]
+        high, low = split_iou(true[3] / true[4])
+        touched, where = np.unique(np.concatenate([cell, wrong >> 1]), return_inverse=True)
+        at_true, at_wrong = where[: len(cell)], where[len(cell) :]
+        counts = {name: np.zeros(len(touched), np.int64) for name in COUNTS}
+        np.add.at(counts["tp"], at_true, 1)
+        np.add.at(counts["fp"], at_wrong[wrong & 1 == 0], 1)
+        np.add.at(counts["fn"], at_wrong[wrong & 1 == 1], 1)
+        np.add.at(counts["iou_high"], at_true, high)
+        np.add.at(counts["iou_low"], at_true, low)
+        classes = Rows((touched // max(k, 1)).astype(np.int32), {"class": ids[touched % k] if k else touched}, counts)
+        pairs, number = np.unique((m[0] * k + m[1]) * k + m[2], return_counts=True)
+        meetings = Rows(
+            (pairs // max(k * k, 1)).astype(np.int32),
+            {"truth": ids[pairs // k % k], "prediction": ids[pairs % k]}
+            if k
+            else {"truth": pairs, "prediction": pairs},
+            {"matches": number.astype(np.int64)},
+        )
+        return {"classes": classes, "matches": meetings}
+
+    def sums(self, tally: Tally, per_image: bool) -> dict[str, NDArray[np.int64]]:
+        """The counts of each class: (K), or (images, K)."""
+        taxonomy = self._taxonomy()
+        rows = tally.tables["classes"]
+        shape = (len(tally.keys), len(taxonomy)) if per_image else (1, len(taxonomy))
+        order, ascending = _lookup(taxonomy)
+        at = order[np.searchsorted(ascending, rows["class"])] if len(rows) else np.zeros(0, np.int64)
+        image = rows.image if per_image else np.zeros(len(rows), np.int32)
+        out = {}
+        for name in COUNTS:
+            out[name] = np.zeros(shape, np.int64)
+            np.add.at(out[name], (image, at), rows[name])
+        return out if per_image else {name: v[0] for name, v in out.items()}
+
+    def score(self, tally: Tally) -> Result:
+        """PQ, SQ and RQ for all classes, things and stuff."""
+        taxonomy = self._taxonomy()
+        counts = self.sums(tally, per_image=False)
+        classes = figures(counts)
+        per_class = [
+            {
+                "id": taxonomy.ids[k],
+                "name": taxonomy.names[k],
+                "isthing": None if taxonomy.things is None else taxonomy.things[k],
+                **{n: float(classes[n][k]) for n in ("PQ", "SQ", "RQ")},
+                **{n: int(counts[n][k]) for n in ("tp", "fp", "fn")},
+            }
+            for k in range(len(taxonomy))
+        ]
+        return Result(
+            task="panoptic",
+            signature=self.signature(tally),
+            images=len(tally),
+            values={n: float(v) for n, v in summary(classes, taxonomy.things, self.absent).items()},
+            per_class=tuple(per_class),
+            warnings=tuple(self._cautions(tally)),
+            rule=rule_to_dict(self),
+            tally=tally,
+        )
+
+    def signature(self, tally: Tally) -> Signature:
+        """Every choice that moves these numbers."""
+        choices: list[tuple[str, object]] = [("classes", self._taxonomy().label()), *self.observing()]
+        choices += [("absent", self.absent)]
+        choices += [("images", len(tally)), ("truth", tally.digest[:8]), ("segeval", __version__)]
+        return Signature.of("PQ", choices)
+
+    def per_image(self, tally: Tally) -> list[dict[str, Any]]:
+        """One row an image, lowest PQ first: key, headline values, and tp, fp and fn."""
+        taxonomy = self._taxonomy()
+        counts = self.sums(tally, per_image=True)
+        values = summary(figures(counts), taxonomy.things, self.absent)
+        rows = [
+            {
+                "image": key,
+                **{n: float(v[i]) for n, v in values.items()},
+                **{n: int(counts[n][i].sum()) for n in ("tp", "fp", "fn")},
+            }
+            for i, key in enumerate(tally.keys)
+        ]
+        undefined_last = [(r["PQ"] != r["PQ"], r["PQ"]) for r in rows]
+        return [rows[i] for i in sorted(range(len(rows)), key=lambda i: (undefined_last[i], i))]
+
+    def _cautions(self, tally: Tally) -> list[Caution]:
+        notes = tally.tables["notes"]
+        total = {code: int(notes["count"][notes["code"] == code].sum()) for code in range(len(NOTES))}
+        found = tally.cautions()
+        if total[0]:
+            text = (
+                f"{total[0]} crowd regions share image and class with a later one: as officially, only the last counts"
+            )
+            found.append(Caution(NOTES[0], text))
+        if total[1]:
+            text = f"{total[1]} of {len(tally)} images have a prediction without segments: everything there is missed"
+            found.append(Caution(NOTES[1], text))
+        return found
+
+
+def figures(counts: dict[str, NDArray[np.int64]]) -> dict[str, NDArray[np.float64]]:
+    """PQ, SQ and RQ of each class (..., K); NaN for a class without tp, fp and fn, SQ 0 for one without tp."""
+    tp, fp, fn = counts["tp"], counts["fp"], counts["fn"]
+    iou = join_iou(counts["iou_high"], counts["iou_low"])
+    there = (tp + fp + fn) > 0
+    size = tp + 0.5 * fp + 0.5 * fn
+    quality = ratio(iou, tp)
+    return {
+        "PQ": ratio(iou, size),
+        "SQ": np.where(there & (tp == 0), 0.0, quality),
+        "RQ": ratio(tp, size),
+    }
+
+
+def summary(
+    classes: dict[str, NDArray[np.float64]], things: tuple[bool, ...] | None, absent: str
+) -> dict[str, NDArray[np.float64]]:
+    """Means over all classes, things and stuff, from per-class figures (..., K)."""
+    count = classes["PQ"].shape[-1]
+    none = np.zeros(count, bool)
+    is_thing = none if things is None else np.array(things, bool)
+    is_stuff = none if things is None else ~is_thing
+    values = {}
+    for tail, which in (("", np.ones(count, bool)), ("_th", is_thing), ("_st", is_stuff)):
+        for name in ("PQ", "SQ", "RQ"):
+            column = classes[name][..., which]
+            values[name + tail] = mean_over_classes(np.nan_to_num(column) if absent == "zero" else column)
+    return values
+
+
+def _colours(pixels: NDArray[Any]) -> NDArray[np.uint8]:
+    """Segment ids as their colours, so that a digest does not depend on how an image was handed over."""
+    if pixels.ndim == 3:
+        return pixels[..., :3]
+    channels = pixels.astype("<u4").view(np.uint8).reshape(*pixels.shape, 4)
+    return channels[..., :3] if not channels[..., 3].any() else channels
+
+
+def _lookup(taxonomy: Taxonomy) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    ids = np.array(taxonomy.ids, np.int64)
+    order = np.argsort(ids, kind="stable")
+    return order, ids[order]
+
+
+def _overlaps(pair: Pair) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    from segeval.kernels import overlap
+
+    truth, prediction = pair.truth.pixels, pair.prediction.pixels
+    remedy = "predict at the truth's size"
+    require_same_size(truth, prediction, file=pair.prediction_file, key=pair.key, remedy=remedy)
+    if truth.ndim == prediction.ndim == 3:
+        a, b, pixels = overlap.overlap_rgb(truth, prediction)
+    else:
+        truth, prediction = (overlap.rgb_ids(p) if p.ndim == 3 else p for p in (truth, prediction))
+        a, b, pixels = overlap.overlap_ids(truth, prediction)
+    return a.astype(np.int64), b.astype(np.int64), pixels
+
+
+def _agree(unknown: int, table: NDArray[np.int64], side: str, file: str | None, pair: Pair, which: int) -> None:
+    """Every id of the pixels is listed, every listed one has pixels, and a stated area is the pixels' own."""
+    if unknown >= 0:
+        raise SegevalError(
+            f"the {side}'s pixels hold the segment id {unknown}, which its list of segments lacks",
+            file=file,
+            key=pair.key,
+            remedy="list it in segments_info, or paint it with the void id 0",
+        )
+    empty = table[4] == 0
+    if empty.any():
+        raise SegevalError(
+            f"the {side} lists segment {int(table[0, np.argmax(empty)])}, which has no pixel",
+            file=file,
+            key=pair.key,
+            remedy="take it out of segments_info, or paint it",
+        )
+    if which:
+        return
+    segments = pair.truth.segments
+    at = np.searchsorted(segments.ids, table[0])
+    stated = segments.areas[at]
+    wrong = (stated >= 0) & (stated != table[4])
+    if wrong.any():
+        k = int(np.argmax(wrong))
+        raise SegevalError(
+            f"segment {int(table[0, k])} has the area {int(stated[k])} in the JSON but {int(table[4, k])} pixels",
+            file=file,
+            key=pair.key,
+            remedy="correct or remove 'area' (a wrong one gives PQ above 100 elsewhere)",
+        )
+
+
+__all__ = ["Matching", "PanopticMap", "PanopticQuality", "figures", "summary"]

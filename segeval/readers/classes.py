@@ -1,0 +1,157 @@
+"""Class lists: a count, a text file of names, or a JSON."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+from segeval.errors import SegevalError
+from segeval.readers.json_files import integer, read_json
+from segeval.taxonomy import Colour, Taxonomy
+
+
+def read_classes(text: str) -> tuple[Taxonomy, tuple[int, ...] | None]:
+    """The taxonomy that ``--classes`` names, and the void values if the file tells them.
+
+    Parameters
+    ----------
+    text
+        A count; a text file with one name a line (ids from 0); or a JSON file: a list of names, a list of objects
+        with ``id``, ``name`` and perhaps ``color`` and ``isthing``, an object holding such a list as ``categories`` or
+        ``classes``, or an object with ``names`` (and ``palette``, ``void``).
+
+    Raises
+    ------
+    SegevalError
+        If it is none of these.
+    """
+    if text.strip().isdigit():
+        return Taxonomy.of_count(int(text)), None
+    path = Path(text)
+    if path.suffix.lower() == ".json":
+        return _from_json(read_json(path), path)
+    try:
+        lines = path.read_bytes().decode("utf-8-sig").splitlines()
+    except FileNotFoundError:
+        raise SegevalError("no such file", file=text, remedy="give --classes a number or a file of names") from None
+    except OSError as error:
+        raise SegevalError(f"can't be read ({error.strerror})", file=text, remedy="check the path") from None
+    except UnicodeDecodeError:
+        raise SegevalError("is not UTF-8 text", file=text, remedy="give a text file with one name a line") from None
+    names = [line.strip() for line in lines if line.strip()]
+    if not names:
+        raise SegevalError("holds no name", file=text, remedy="write one class name a line")
+    return Taxonomy.of_names(names), None
+
+
+def _from_json(data: Any, path: Path) -> tuple[Taxonomy, tuple[int, ...] | None]:
+    void: tuple[int, ...] | None = None
+    palette: Any = None
+    if isinstance(data, dict):
+        if "void" in data:
+            given = data["void"] if isinstance(data["void"], list) else [data["void"]]
+            void = tuple(integer(v, "'void'", path) for v in given)
+        palette = data.get("palette", data.get("colors", data.get("colours")))
+        data = data.get("categories", data.get("classes", data.get("names")))
+    if not isinstance(data, list) or not data:
+        raise SegevalError(
+            "holds no list of classes",
+            file=path,
+            remedy="give a list of names, or of objects with id and name, perhaps under 'categories'",
+        )
+    if all(isinstance(entry, str) for entry in data):
+        ids = list(range(len(data)))
+        colours = _palette(palette, len(ids), path)
+        keep = [i for i in ids if void is None or i not in void]
+        chosen = tuple(colours[i] for i in keep) if colours else ()
+        return Taxonomy(tuple(keep), tuple(data[i] for i in keep), None, chosen), void
+    return taxonomy_of_categories(data, path), void
+
+
+def _palette(palette: Any, count: int, path: Path) -> tuple[Colour, ...]:
+    if palette is None:
+        return ()
+    if not isinstance(palette, list) or len(palette) < count:
+        raise SegevalError(f"has {count} names but no colour for each", file=path, remedy="give one RGB triple a name")
+    return tuple(_colour(c, path) for c in palette)
+
+
+def _colour(value: Any, path: Path) -> Colour:
+    if isinstance(value, list) and len(value) == 3 and all(isinstance(v, int) and 0 <= v <= 255 for v in value):
+        return value[0], value[1], value[2]
+    raise SegevalError(f"{value!r} is no colour", file=path, remedy="give three numbers from 0 to 255")
+
+
+def taxonomy_of_categories(entries: Any, path: object) -> Taxonomy:
+    """The taxonomy of a COCO ``categories`` list.
+
+    Raises
+    ------
+    SegevalError
+        If an entry has no id, or ids repeat.
+    """
+    if not isinstance(entries, list) or not entries:
+        raise SegevalError("has no 'categories'", file=path, remedy="give a truth with its categories")
+    ids, names, things, colours = [], [], [], []
+    for k, entry in enumerate(entries):
+        if not isinstance(entry, dict) or "id" not in entry:
+            raise SegevalError(f"category {k} has no id", file=path, remedy="give each category an id and a name")
+        ids.append(integer(entry["id"], f"the id of category {k}", path))
+        names.append(str(entry.get("name", entry["id"])))
+        if "isthing" in entry:
+            things.append(
+                integer(
+                    int(entry["isthing"]) if isinstance(entry["isthing"], bool) else entry["isthing"], "isthing", path
+                )
+                == 1
+            )
+        colour = entry.get("color", entry.get("colour"))
+        if colour is not None:
+            colours.append(_colour(colour, Path(str(path))))
+    if things and len(things) != len(ids):
+        raise SegevalError("only some categories have 'isthing'", file=path, remedy="give it to all or none")
+    try:
+        return Taxonomy(
+            tuple(ids), tuple(names), tuple(things) or None, tuple(colours) if len(colours) == len(ids) else ()
+        )
+    except SegevalError as error:
+        raise SegevalError(error.message, file=path, remedy=error.remedy) from None
+
+
+def read_map(text: str) -> tuple[tuple[int, int], ...]:
+    """A table of values from a JSON object ``{"7": 0}`` or a two-column CSV.
+
+    Raises
+    ------
+    SegevalError
+        If an entry is no pair of whole numbers, or a value is mapped twice.
+    """
+    path = Path(text)
+    pairs: list[tuple[int, int]] = []
+    if path.suffix.lower() == ".json":
+        data = read_json(path)
+        entries = data.items() if isinstance(data, dict) else data
+        if not isinstance(data, (dict, list)):
+            raise SegevalError("holds no table", file=path, remedy='write {"7": 0, "8": 1}')
+    else:
+        try:
+            with path.open(newline="", encoding="utf-8-sig") as stream:
+                entries = [row for row in csv.reader(stream) if row and not row[0].lstrip().startswith("#")]
+        except (OSError, UnicodeDecodeError) as error:
+            raise SegevalError(f"can't be read ({error})", file=path, remedy="give a JSON or a CSV file") from None
+    for number, entry in enumerate(entries):
+        try:
+            a, b = entry
+            pairs.append((int(a), int(b)))
+        except (TypeError, ValueError):
+            if number == 0 and path.suffix.lower() != ".json":
+                continue  # a line of headers
+            raise SegevalError(
+                f"{entry!r} is no pair of values", file=path, remedy="give from and to as whole numbers"
+            ) from None
+    if len({a for a, _ in pairs}) != len(pairs):
+        raise SegevalError("maps a value twice", file=path, remedy="give each value one target")
+    if not pairs:
+        raise SegevalError("holds no pair of values", file=path, remedy="give from and to as whole numbers")
+    return tuple(pairs)

@@ -1,0 +1,248 @@
+"""COCO panoptic: a JSON of segments beside a folder of PNGs whose colours are segment ids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segeval.arrays import as_labels, to_numpy
+from segeval.errors import SegevalError
+from segeval.readers.classes import taxonomy_of_categories
+from segeval.readers.json_files import integer, read_json
+from segeval.readers.pairing import is_hidden
+from segeval.readers.png import Scratch, read_png
+from segeval.readers.protocol import buffer
+from segeval.samples import Key, PanopticMap, Segments
+from segeval.taxonomy import Taxonomy
+
+NO_SEGMENTS = Segments(
+    np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, bool), np.zeros(0, np.int64), np.zeros(0, bool)
+)
+
+
+def is_panoptic(data: Any) -> bool:
+    """Whether a JSON lists segments."""
+    if not isinstance(data, dict) or not isinstance(data.get("annotations"), list):
+        return False
+    listed = data["annotations"]
+    return bool(listed) and isinstance(listed[0], dict) and "segments_info" in listed[0]
+
+
+def make_segments(entries: Any, file: object, key: Key) -> Segments:
+    """The segments of one image, checked; a missing area is -1 (unknown), a missing iscrowd 0.
+
+    Raises
+    ------
+    SegevalError
+        For ids that are no whole numbers, repeat, or do not fit in 24 bits, and for areas that are no numbers.
+    """
+    if not isinstance(entries, list):
+        raise SegevalError("segments_info is no list", file=file, key=key, remedy="give a list of segments")
+    rows = np.empty((len(entries), 4), np.int64)
+    last: dict[int, int] = {}
+    for k, entry in enumerate(entries):
+        try:
+            ident, category, crowd = entry["id"], entry["category_id"], entry.get("iscrowd", 0)
+            area = entry.get("area", -1)
+        except (KeyError, TypeError, AttributeError):
+            raise SegevalError(
+                f"segment {k} lacks id or category_id", file=file, key=key, remedy="give each segment both"
+            ) from None
+        if not (type(ident) is type(category) is type(area) is int):
+            ident = integer(ident, f"the id of segment {k}", file, key)
+            category = integer(category, f"the category_id of segment {ident}", file, key)
+            area = -1 if area is None else integer(area, f"the area of segment {ident}", file, key)
+        if not 0 < ident < 2**24:
+            what = "is void" if ident == 0 else "does not fit in three bytes"
+            raise SegevalError(f"segment id {ident} {what}", file=file, key=key, remedy="use ids from 1 to 16777215")
+        if not 0 <= category < 2**32:
+            raise SegevalError(
+                f"segment {ident} has category_id {category}", file=file, key=key, remedy="use ids from 0 to 4294967295"
+            )
+        if crowd not in (0, 1):
+            raise SegevalError(f"segment {ident} has iscrowd {crowd!r}", file=file, key=key, remedy="write 0 or 1")
+        if not -(2**40) < area < 2**40 or (area < 0 and "area" in entry and entry["area"] is not None):
+            raise SegevalError(
+                f"segment {ident} has the area {area}", file=file, key=key, remedy="correct or remove it"
+            )
+        rows[k] = ident, category, crowd, area
+        if crowd:
+            last[category] = k
+    counts = np.zeros(len(rows), bool)
+    counts[list(last.values())] = True
+    order = np.argsort(rows[:, 0], kind="stable")
+    rows = rows[order]
+    ids = np.ascontiguousarray(rows[:, 0])
+    twice = ids[1:] == ids[:-1]
+    if twice.any():
+        raise SegevalError(
+            f"lists the segment id {int(ids[1:][twice][0])} twice",
+            file=file,
+            key=key,
+            remedy="give each segment its own id",
+        )
+    return Segments(ids, rows[:, 1], rows[:, 2].astype(bool), rows[:, 3], counts[order])
+
+
+def find_folder(path: Path, first: str) -> Path:
+    """The folder of PNGs that belongs to a JSON: named alike beside it, or one of the usual places.
+
+    Raises
+    ------
+    SegevalError
+        If none of them holds the first file.
+    """
+    stem, up = path.stem, path.parent.parent
+    words = stem.split("_")
+    places = [
+        path.parent / stem,
+        path.parent,
+        path.parent / "panoptic",
+        up / stem,
+        up / "panoptic",
+        up.joinpath(*words),
+    ]
+    places += [up / "panoptic" / words[-1], path.parent.joinpath(*words)]
+    for place in places:
+        if (place / first).is_file():
+            return place
+    raise SegevalError(
+        f"found no folder with {first}; looked in {', '.join(str(p) for p in dict.fromkeys(places))}",
+        file=path,
+        remedy=f"put the PNGs into {path.parent / stem}",
+    )
+
+
+def find_json(folder: Path) -> Path | None:
+    """The panoptic JSON of a folder of PNGs: inside it, beside it, or in ``annotations``; None if there is none."""
+    inside = sorted(p for p in folder.glob("*.json") if not is_hidden(p.name))
+    beside = [folder.parent / f"{folder.name}.json", folder.parent / f"{folder.parent.name}_{folder.name}.json"]
+    for up in (folder.parent, folder.parent.parent):
+        notes = up / "annotations"
+        beside += [notes / f"{folder.name}.json", notes / f"{folder.parent.name}_{folder.name}.json"]
+        beside += [notes / f"panoptic_{folder.name}.json"]
+    for path in [*inside, *(p for p in beside if p.is_file())]:
+        data = read_json(path)
+        if is_panoptic(data) and (path in inside or _is_colour(folder / str(data["annotations"][0].get("file_name")))):
+            return path
+    return None
+
+
+def _is_colour(path: Path) -> bool:
+    """Whether a file is a colour PNG by its header: a JSON beside a folder of grey label maps is not theirs."""
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(26)
+    except OSError:
+        return False
+    return head.startswith(b"\x89PNG") and len(head) == 26 and head[25] in (2, 6)
+
+
+@dataclass(frozen=True)
+class CocoPanoptic:
+    """One side in COCO panoptic form; keys are the JSON's image ids."""
+
+    path: Path
+    folder: Path
+    entries: dict[Key, dict[str, Any]]
+    side: str
+    categories: Taxonomy | None = None
+    by_id: bool = True
+    names: dict[Key, str] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, path: Path, side: str) -> CocoPanoptic:
+        """Read the JSON (or find it for a folder) and index its images.
+
+        Raises
+        ------
+        SegevalError
+            If it is no panoptic JSON, an entry lacks image or file, or an image is listed twice.
+        """
+        folder: Path | None = None
+        if path.is_dir():
+            found = find_json(path)
+            if found is None:
+                raise SegevalError(
+                    "no panoptic JSON in or beside this folder", file=path, remedy="give the JSON itself"
+                )
+            path, folder = found, path
+        data = read_json(path)
+        if not isinstance(data, dict) or not isinstance(data.get("annotations"), list):
+            raise SegevalError("has no list 'annotations'", file=path, remedy="give a COCO panoptic JSON")
+        entries: dict[Key, dict[str, Any]] = {}
+        for k, entry in enumerate(data["annotations"]):
+            if not isinstance(entry, dict) or not {"image_id", "file_name", "segments_info"} <= entry.keys():
+                raise SegevalError(
+                    f"annotation {k} lacks image_id, file_name or segments_info",
+                    file=path,
+                    remedy="give a COCO panoptic JSON (for instances use --task instance)",
+                )
+            key = entry["image_id"]
+            if not isinstance(key, str):
+                key = integer(key, f"the image_id of annotation {k}", path)
+            if key in entries:
+                raise SegevalError(f"lists the image {key!r} twice", file=path, remedy="keep one entry an image")
+            entries[key] = entry
+        if not entries:
+            raise SegevalError("lists no image", file=path, remedy="give a JSON with annotations")
+        first = str(next(iter(entries.values()))["file_name"])
+        if folder is None or not (folder / first).is_file():
+            folder = find_folder(path, first) if folder is None else folder
+        categories = taxonomy_of_categories(data["categories"], path) if "categories" in data else None
+        return cls(path, folder, entries, side, categories)
+
+    def keys(self) -> Sequence[Key]:
+        """The image ids, in the order of the JSON."""
+        return tuple(self.entries)
+
+    def name(self, key: Key) -> str:
+        """The PNG's name without extension."""
+        return Path(str(self.entries[key]["file_name"])).with_suffix("").as_posix()
+
+    def file(self, key: Key) -> str:
+        """The PNG."""
+        return str(self.folder / str(self.entries[key]["file_name"]))
+
+    def load(self, key: Key) -> PanopticMap:
+        """Colours and segments; the colours may live in this thread's buffers until the next load."""
+        image = read_png(self.file(key), scratch=buffer(self.side, Scratch))
+        if image.mode not in ("RGB", "RGBA"):
+            what = "16-bit colours" if image.mode.startswith(("RGB;", "RGBA;")) else f"mode {image.mode}"
+            raise SegevalError(
+                f"a panoptic PNG holds 8-bit RGB colours, this one has {what}",
+                file=self.file(key),
+                remedy="write id = R + 256 G + 65536 B",
+            )
+        return PanopticMap(image.pixels, make_segments(self.entries[key]["segments_info"], self.path, key))
+
+
+def nothing_like(truth: PanopticMap) -> PanopticMap:
+    """The panoptic prediction of nothing."""
+    height, width = truth.pixels.shape[:2]
+    if truth.pixels.ndim == 3:
+        pixels: NDArray[Any] = np.zeros((height, width, 3), np.uint8)
+    else:
+        pixels = np.zeros((height, width), truth.pixels.dtype)
+    return PanopticMap(pixels, NO_SEGMENTS)
+
+
+def from_arrays(pixels: Any, entries: Any, what: str, key: Key) -> PanopticMap:
+    """A panoptic map of what a caller holds: ids (H, W) or colours (H, W, 3 or 4) uint8, and its segments.
+
+    Raises
+    ------
+    SegevalError
+        For arrays of another shape or type, and for bad segments.
+    """
+    array = to_numpy(pixels, what)
+    if array.ndim == 3 and array.dtype == np.uint8 and array.shape[2] in (3, 4) and array.size:
+        array = np.require(array, requirements=["C", "A", "W"])
+    else:
+        array = as_labels(array, what, key=key)
+    return PanopticMap(array, make_segments(entries, None, key))

@@ -1,0 +1,125 @@
+"""The formats, and telling which one a path holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from segeval.errors import SegevalError
+from segeval.readers.coco_panoptic import find_json, is_panoptic
+from segeval.readers.json_files import read_json
+from segeval.readers.labels import EXTENSIONS, read_labels
+from segeval.readers.pairing import list_files
+
+
+@dataclass(frozen=True)
+class Format:
+    """What a path may hold."""
+
+    task: str
+    about: str
+
+
+FORMATS: dict[str, Format] = {
+    "labels": Format("semantic", "label maps, one class id a pixel (PNG, NPY, NPZ, TIFF)"),
+    "coco-panoptic": Format("panoptic", "COCO panoptic JSON with its folder of RGB PNGs"),
+    "panoptic-coded": Format("panoptic", "maps of class * 1000 + instance (PNG, NPY, NPZ, TIFF)"),
+    "panoptic-channels": Format("panoptic", "PNGs of two channels: R class, G instance"),
+    "coco-instances": Format("instance", "COCO instances JSON"),
+    "coco-results": Format("instance", "COCO results JSON"),
+    "instance-ids": Format("instance", "maps of instance ids, or class * 1000 + instance (PNG, NPY, TIFF)"),
+    "instance-npz": Format("instance", "NPZ files with masks or rle, labels and scores"),
+}
+
+
+def require_path(path: Path) -> None:
+    """Refuse a path that isn't there.
+
+    Raises
+    ------
+    SegevalError
+        With the nearest existing folder.
+    """
+    try:
+        exists = path.exists()
+    except OSError as error:
+        raise SegevalError(f"can't be read ({error.strerror})", file=path, remedy="check its permissions") from None
+    if exists:
+        return
+    up = next((p for p in path.parents if p.exists()), Path())
+    raise SegevalError("no such file or folder", file=path, remedy=f"{up.resolve()} is the last part that exists")
+
+
+def check_format(name: str, task: str) -> str:
+    """A format's name, if it is one of the task's.
+
+    Raises
+    ------
+    SegevalError
+        Naming the task's formats.
+    """
+    fitting = [n for n, f in FORMATS.items() if f.task == task]
+    if name not in fitting:
+        raise SegevalError(f"{name!r} is no format of the {task} task", remedy=f"give one of {', '.join(fitting)}")
+    return name
+
+
+def recognise_panoptic(path: Path, option: str) -> str:
+    """The panoptic format at a path.
+
+    Raises
+    ------
+    SegevalError
+        If it can't be told.
+    """
+    if path.suffix.lower() == ".json":
+        return "coco-panoptic"
+    if path.is_dir() and find_json(path) is not None:
+        return "coco-panoptic"
+    files = list_files(path, EXTENSIONS, "panoptic")
+    first = next(iter(files.values()))
+    pixels = read_labels(first)
+    if pixels.ndim == 2:
+        return "panoptic-coded"
+    if pixels.ndim == 3 and pixels.dtype == np.uint8 and pixels.shape[2] >= 3 and not pixels[..., 2].any():
+        return "panoptic-channels"
+    raise SegevalError(
+        "is a colour PNG without a panoptic JSON in or beside its folder",
+        file=first,
+        remedy=f"give the JSON instead of the folder, or name the format by {option}",
+    )
+
+
+def recognise_task(gt: Path) -> str:
+    """The task that a truth is for, where it can be told.
+
+    Raises
+    ------
+    SegevalError
+        If several tasks fit.
+    """
+    require_path(gt)
+    if gt.suffix.lower() == ".json":
+        data = read_json(gt)
+        if is_panoptic(data):
+            return "panoptic"
+        if isinstance(data, dict) and isinstance(data.get("annotations"), list):
+            return "instance"
+        raise SegevalError(
+            "is no COCO truth (no list 'annotations')", file=gt, remedy="give the truth's JSON, or --task"
+        )
+    if gt.is_dir() and find_json(gt) is not None:
+        return "panoptic"
+    first = next(iter(list_files(gt, EXTENSIONS, "semantic").values()))
+    pixels = read_labels(first)
+    if pixels.ndim == 3:
+        return "panoptic"
+    if pixels.dtype == np.uint8:
+        return "semantic"
+    raise SegevalError(
+        f"holds {pixels.dtype} values: class ids, instance ids, or class * 1000 + instance",
+        file=first,
+        remedy="say which by --task semantic, --task instance or --task panoptic",
+    )

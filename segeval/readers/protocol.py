@@ -1,0 +1,70 @@
+"""What a reader is: one side of the comparison, truth or prediction, image by image."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from segeval.errors import Caution
+from segeval.samples import Key, Pair
+from segeval.taxonomy import Taxonomy
+
+
+class Reader(Protocol):
+    """One side: lazy and picklable. What `load` returns may live in a thread's buffers until its next `load`."""
+
+    @property
+    def by_id(self) -> bool:
+        """Whether keys are image ids of a JSON file, rather than names of files."""
+        ...
+
+    def keys(self) -> Sequence[Key]:
+        """The images, in a stable order."""
+        ...
+
+    def name(self, key: Key) -> str:
+        """The name under which an image pairs with files."""
+        ...
+
+    def file(self, key: Key) -> str:
+        """The file that holds an image."""
+        ...
+
+    def load(self, key: Key) -> Any:
+        """What the metric reads: a label map, a panoptic map."""
+        ...
+
+
+class Source(Protocol):
+    """Pairs of truth and prediction, with what was learnt about them on the way."""
+
+    @property
+    def taxonomy(self) -> Taxonomy | None:
+        """The classes that the truth names, if it does."""
+        ...
+
+    @property
+    def cautions(self) -> tuple[Caution, ...]:
+        """What a reader of the score should know."""
+        ...
+
+    def keys(self) -> Sequence[Key]:
+        """The images that are scored."""
+        ...
+
+    def load(self, key: Key) -> Pair:
+        """One image."""
+        ...
+
+
+_buffers = threading.local()
+
+
+def buffer(side: str, make: Any) -> Any:
+    """This thread's reusable buffer for one side, made on first use; truth and prediction must not share one."""
+    kept = getattr(_buffers, side, None)
+    if kept is None:
+        kept = make()
+        setattr(_buffers, side, kept)
+    return kept

@@ -1,0 +1,301 @@
+"""The outcome: values, per-class rows, curves and confusion, under the signature that made them."""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segeval import tables
+from segeval.errors import Caution, SegevalError
+from segeval.files import write_atomic
+from segeval.signature import Signature
+from segeval.tables import Table, percent
+from segeval.tally import Tally
+
+if TYPE_CHECKING:
+    import pandas
+
+FORMAT = 1  # of result.json
+
+# The per-class figures that a person sees, and which of them are counts.
+COLUMNS = {
+    "semantic": ("IoU", "Acc", "Dice", "precision", "recall"),
+    "panoptic": ("PQ", "SQ", "RQ", "tp", "fp", "fn"),
+    "instance": ("AP", "AP50", "AP75"),
+}
+COUNTS = ("tp", "fp", "fn", "truths", "detections", "pixels")
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What a metric makes of a tally; immutable.
+
+    Parameters
+    ----------
+    task
+        ``semantic``, ``instance`` or ``panoptic``.
+    signature
+        Every convention behind the values.
+    images
+        How many images were scored.
+    values
+        Headline figures by name: fractions in [0, 1], NaN where undefined.
+    per_class
+        One mapping a class: ``id``, ``name`` and the task's figures.
+    warnings
+        What a reader should know about the values.
+    intervals
+        Lower and upper bound by the name of the value; empty unless asked for.
+    curves
+        Arrays behind the values (for instances ``precision``, ``recall`` and ``scores`` as pycocotools shapes them).
+    confusion
+        Pixels by truth class (rows) and predicted class (columns; the last one is "no such class"), or None.
+    rule
+        The metric's fields, from which it can be made again.
+    tally
+        The evidence, or None.
+    provenance
+        Paths and options that made it.
+    """
+
+    task: str
+    signature: Signature
+    images: int
+    values: Mapping[str, float]
+    per_class: tuple[Mapping[str, Any], ...] = ()
+    warnings: tuple[Caution, ...] = ()
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    curves: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    confusion: NDArray[np.int64] | None = None
+    rule: Mapping[str, Any] = field(default_factory=dict)
+    tally: Tally | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("values", "intervals", "curves", "rule", "provenance"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+        object.__setattr__(self, "per_class", tuple(MappingProxyType(dict(row)) for row in self.per_class))
+        for array in (*self.curves.values(), *(() if self.confusion is None else (self.confusion,))):
+            array.flags.writeable = False
+
+    def __getitem__(self, name: str) -> float:
+        return self.values[name]
+
+    def with_(self, **changes: Any) -> Result:
+        """A copy with some fields replaced."""
+        return replace(self, **changes)
+
+    # ---- to people -------------------------------------------------------------------------------------------
+
+    def tables(self) -> list[Table]:
+        """The table of classes, and the headline below it, where a terminal stops scrolling."""
+        return [class_table(self), headline_table(self)]
+
+    def render(self, form: str = "text") -> str:
+        """The result as ``text``, ``json``, ``markdown``, ``csv``, ``latex`` or ``html``."""
+        if form == "json":
+            return self.to_json()
+        if form == "csv":
+            # One table alone, with exact figures: a spreadsheet rounds by itself.
+            return tables.to_csv(exact_table(self))
+        draw = tables.FORMATS[form]
+        parts = [draw(t) for t in self.tables() if t.rows]
+        sign = self.signature.format()
+        parts += {
+            "latex": [f"% {sign}"],
+            "markdown": [f"`{sign}`"],
+            "html": [f"<p><code>{html.escape(sign)}</code></p>"],
+        }.get(form, [sign])
+        return "\n\n".join(parts)
+
+    def __repr__(self) -> str:
+        return tables.to_text(headline_table(self)) + "\n" + self.signature.format()
+
+    def _repr_html_(self) -> str:
+        return self.render("html")
+
+    def frame(self) -> pandas.DataFrame:
+        """The per-class rows as a pandas frame (needs the extra ``segeval[report]``)."""
+        import pandas
+
+        return pandas.DataFrame([dict(row) for row in self.per_class])
+
+    # ---- to machines -----------------------------------------------------------------------------------------
+
+    def to_dict(self, prefix: str = "") -> dict[str, float]:
+        """The headline values, flat, for an experiment tracker."""
+        return {prefix + name: value for name, value in self.values.items()}
+
+    def to_json(self) -> str:
+        """The contract of ``segeval score --format json``: one object, undefined values null."""
+        return json.dumps(_plain(self._public()), indent=1, ensure_ascii=False, allow_nan=False)
+
+    def _public(self) -> dict[str, Any]:
+        return {
+            "task": self.task,
+            "signature": self.signature.format(),
+            "images": self.images,
+            "warnings": [{"code": w.code, "message": w.message} for w in self.warnings],
+            "values": self.values,
+            "intervals": self.intervals,
+            "per_class": self.per_class,
+        }
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Write ``result.json``, ``tally.npz`` and, if there are curves, ``curves.npz``; ``result.json`` comes last.
+
+        Raises
+        ------
+        SegevalError
+            If the folder can't be written to.
+        """
+        target = Path(folder)
+        if self.tally is not None:
+            self.tally.save(target / "tally.npz")
+        if self.curves:
+            arrays = dict(self.curves)
+
+            def write(stream: BinaryIO) -> None:
+                np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
+
+            write_atomic(target / "curves.npz", write)
+        more = {
+            "format": FORMAT,
+            **self._public(),
+            "confusion": None if self.confusion is None else self.confusion.tolist(),
+            "rule": self.rule,
+            "provenance": self.provenance,
+            "saved": [n for n, there in (("tally", self.tally is not None), ("curves", bool(self.curves))) if there],
+        }
+        write_atomic(target / "result.json", json.dumps(_plain(more), indent=1, ensure_ascii=False, allow_nan=False))
+        return target
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> Result:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        SegevalError
+            If a file is absent, truncated, or of a newer version.
+        """
+        path = Path(folder) / "result.json"
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(data, dict) or "format" not in data:
+                raise SegevalError("is not a saved run", file=path, remedy="give a folder made by score --out")
+            if data["format"] > FORMAT:
+                raise SegevalError(
+                    f"run format {data['format']} is newer than this segeval reads ({FORMAT})",
+                    file=path,
+                    remedy="upgrade segeval",
+                )
+            return _restore(cls, data, Path(folder))
+        except FileNotFoundError:
+            raise SegevalError("no saved run here", file=path, remedy="give a folder made by score --out") from None
+        except OSError as error:
+            raise SegevalError(f"can't be read ({error.strerror})", file=path, remedy="check the folder") from None
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            detail = str(error) if isinstance(error, json.JSONDecodeError) else type(error).__name__
+            raise SegevalError(f"damaged run ({detail})", file=path, remedy="score again") from None
+
+
+def _restore(cls: type[Result], data: dict[str, Any], folder: Path) -> Result:
+    curves: dict[str, NDArray[Any]] = {}
+    if "curves" in data["saved"]:
+        try:
+            with np.load(folder / "curves.npz", allow_pickle=False) as stored:
+                curves = {name: stored[name] for name in stored.files}
+        except (OSError, ValueError, KeyError, EOFError) as error:
+            where = folder / "curves.npz"
+            raise SegevalError(f"damaged curves ({type(error).__name__})", file=where, remedy="score again") from None
+    confusion = data["confusion"]
+    return cls(
+        task=data["task"],
+        signature=Signature.parse(data["signature"]),
+        images=int(data["images"]),
+        values=_undefined(data["values"]),
+        per_class=tuple(_undefined(row) for row in data["per_class"]),
+        warnings=tuple(Caution(w["code"], w["message"]) for w in data["warnings"]),
+        intervals={k: (float(a), float(b)) for k, (a, b) in data["intervals"].items()},
+        curves=curves,
+        confusion=None if confusion is None else np.array(confusion, np.int64),
+        rule=data["rule"],
+        tally=Tally.load(folder / "tally.npz") if "tally" in data["saved"] else None,
+        provenance=data["provenance"],
+    )
+
+
+def _undefined(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: math.nan if v is None else v for k, v in row.items()}
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no NaN: undefined is null."""
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, Path) else value
+
+
+# ---- the tables ----------------------------------------------------------------------------------------------
+
+
+def headline_table(result: Result) -> Table:
+    """What stands above everything else, one form a task."""
+    v = result.values
+    if result.task == "panoptic":
+        rows = []
+        for name, tail in (("all", ""), ("things", "_th"), ("stuff", "_st")):
+            count = sum(
+                row["tp"] + row["fp"] + row["fn"] > 0 and (not tail or bool(row["isthing"]) == (tail == "_th"))
+                for row in result.per_class
+            )
+            rows.append((name, *(percent(v[k + tail]) for k in ("PQ", "SQ", "RQ")), str(count)))
+        return Table(("", "PQ", "SQ", "RQ", "classes"), tuple(rows))
+    names = tuple(v)
+    if result.task == "instance":
+        # Twelve numbers in one line run off a terminal; precision above, recall below.
+        half = len(names) // 2
+        cut = [names[:half], names[half:]]
+        rows = [(a, percent(v[a]), b, percent(v[b])) for a, b in zip(*cut, strict=False)]
+        return Table(("", "%", "", "%"), tuple(rows), left=(0, 2))
+    return Table(names, (tuple(percent(v[n]) for n in names),), left=())
+
+
+def class_table(result: Result) -> Table:
+    """One row a class."""
+    columns = COLUMNS.get(result.task, ())
+    rows = []
+    for row in result.per_class:
+        cells = (str(row[c]) if c in COUNTS else percent(row[c]) for c in columns)
+        rows.append((str(row["id"]), str(row["name"]), *cells))
+    return Table(("id", "class", *columns), tuple(rows), left=(1,))
+
+
+def exact_table(result: Result) -> Table:
+    """Headline and classes in one table of unrounded figures."""
+    names = list(dict.fromkeys([*result.values, *(k for row in result.per_class for k in row)]))
+    names = [n for n in names if n not in ("id", "name")]
+
+    def cell(value: Any) -> str:
+        return "" if value is None or value != value else repr(value) if isinstance(value, float) else str(value)
+
+    rows = [("", "all", *(cell(result.values.get(n)) for n in names))]
+    rows += [(str(r["id"]), str(r["name"]), *(cell(r.get(n)) for n in names)) for r in result.per_class]
+    return Table(("id", "name", *names), tuple(rows), left=(1,))
