@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import Field, field, fields
 from typing import Any, ClassVar, Protocol
 
@@ -32,13 +32,26 @@ class Metric(Protocol):
         ...
 
 
-def option(default: Any, help: str, *, choices: tuple[str, ...] = (), flag: str = "", metavar: str = "") -> Any:
+def void_value(word: str) -> int | None:
+    """A void value of the command line; ``none`` says that there is no void."""
+    return None if word == "none" else int(word)
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    choices: tuple[str, ...] = (),
+    flag: str = "",
+    metavar: str = "",
+    parse: Callable[[str], Any] = str,
+) -> Any:
     """Declare a field of a rule once: constructor, command line, signature and JSON all read it from here.
 
     Parameters
     ----------
     default
-        The value when nothing is said; its type is the option's.
+        The value when nothing is said. A boolean is a switch; a field of tuples takes several words.
     help
         One line for the command's help.
     choices
@@ -47,8 +60,11 @@ def option(default: Any, help: str, *, choices: tuple[str, ...] = (), flag: str 
         The command's spelling; the field's name with dashes when empty, and none at all when ``"-"``.
     metavar
         What the help shows for the value.
+    parse
+        Makes a value of one word of the command line, or None for a word that adds nothing.
     """
-    return field(default=default, metadata={"help": help, "choices": choices, "flag": flag, "metavar": metavar})
+    about = {"help": help, "choices": choices, "flag": flag, "metavar": metavar, "parse": parse}
+    return field(default=default, metadata=about)
 
 
 def options(rule: type) -> dict[str, Field[Any]]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from segeval.arrays import crc_of, require_same_size, smallest
 from segeval.errors import Caution, SegevalError
 from segeval.means import mean_over_classes, ratio
-from segeval.metric import option, rule_to_dict
+from segeval.metric import option, rule_to_dict, void_value
 from segeval.result import Result
 from segeval.samples import Key, Pair, PanopticMap, Segments
 from segeval.signature import Signature
@@ -52,7 +52,9 @@ class PanopticQuality:
     headline: ClassVar[str] = "PQ"
 
     taxonomy: Taxonomy | None = option(None, "classes: a count, a file of names, or a JSON", flag="-")
-    void: tuple[int, ...] | None = option(None, "values that are no class (default 0)", metavar="N")
+    void: tuple[int, ...] | None = option(
+        None, "values that are no class, or none (default 0)", metavar="N", parse=void_value
+    )
     absent: str = option(
         "skip", "a class in neither truth nor prediction: leave it out, or count 0", choices=("skip", "zero")
     )

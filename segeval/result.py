@@ -105,8 +105,8 @@ class Result:
     # ---- to people -------------------------------------------------------------------------------------------
 
     def tables(self) -> list[Table]:
-        """The headline table and the table of classes."""
-        return [headline_table(self), class_table(self)]
+        """The table of classes, and the headline below it, where a terminal stops scrolling."""
+        return [class_table(self), headline_table(self)]
 
     def render(self, form: str = "text") -> str:
         """The result as ``text``, ``json``, ``markdown``, ``csv``, ``latex`` or ``html``."""

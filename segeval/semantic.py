@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from segeval.arrays import NOTHING, as_labels, crc_of, require_same_size, resize_nearest, smallest
 from segeval.errors import Caution, SegevalError
 from segeval.means import mean_over_classes, ratio, sum_over_classes
-from segeval.metric import option, rule_to_dict
+from segeval.metric import option, rule_to_dict, void_value
 from segeval.result import Result
 from segeval.samples import Key, Pair
 from segeval.signature import Signature
@@ -36,7 +36,9 @@ class SemanticIoU:
     headline: ClassVar[str] = "mIoU"
 
     taxonomy: Taxonomy | None = option(None, "classes: a count, a file of names, or a JSON", flag="-")
-    void: tuple[int, ...] | None = option(None, "values that are no class (default 255)", metavar="N")
+    void: tuple[int, ...] | None = option(
+        None, "values that are no class, or none (default 255)", metavar="N", parse=void_value
+    )
     reduce_zero_label: bool = option(False, "truth 0 becomes void and the other classes move down by one")
     binary: bool = option(False, "masks of 0/255 or 0/1: background and foreground")
     map_truth: tuple[tuple[int, int], ...] = option((), "value by value, before anything else", flag="-")

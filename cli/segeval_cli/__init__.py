@@ -1,1 +1,76 @@
-"""The `segeval` command."""
+"""The `segeval` command: parses, calls the library, prints; computes nothing.
+
+Only the module of the command that was asked for is imported, so help and usage errors cost no numerics.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from segeval.errors import SegevalError
+from segeval.version import __version__
+
+COMMANDS: dict[str, str] = {
+    "score": "score predictions against truth",
+    "check": "say what scoring would meet, without scores",
+    "show": "print a saved run again",
+    "demo": "make synthetic scenes, score two imaginary models on all three tasks",
+}
+
+FINE, WRONG_DATA, USAGE, GATE_FAILED = 0, 1, 2, 3
+
+
+def parser_for(command: str | None) -> argparse.ArgumentParser:
+    """The whole parser, with the options of one command filled in."""
+    parser = argparse.ArgumentParser(
+        prog="segeval",
+        description="The referee for image segmentation: official scores from folders of predictions.",
+        epilog="segeval COMMAND --help shows a command's options.",
+    )
+    parser.add_argument("--version", action="version", version=f"segeval {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    for name, about in COMMANDS.items():
+        if name == command:
+            importlib.import_module(f"segeval_cli.{name}").add_parser(commands)
+        else:
+            commands.add_parser(name, help=about, add_help=False)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code: 0 fine, 1 wrong data, 2 usage, 3 a gate failed."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    command = next((w for w in words if not w.startswith("-")), None)
+    parser = parser_for(command if command in COMMANDS else None)
+    args = parser.parse_args(words)
+    if args.command is None:
+        parser.print_help()
+        return USAGE
+    args.argv = words
+    try:
+        code: int = importlib.import_module(f"segeval_cli.{args.command}").run(args)
+        sys.stdout.flush()
+        return code
+    except SegevalError as error:
+        print(f"segeval: {error}", file=sys.stderr)
+        return WRONG_DATA
+    except KeyboardInterrupt:
+        print("segeval: interrupted; nothing half-written was left", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of the output is gone (`| head`); Python would complain once more while closing stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FINE
+    except Exception as error:
+        if os.environ.get("SEGEVAL_DEBUG"):
+            raise
+        text = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        print(f"segeval: a defect in segeval ({text}); SEGEVAL_DEBUG=1 shows where", file=sys.stderr)
+        return WRONG_DATA
+
+
+__all__ = ["COMMANDS", "main", "parser_for"]

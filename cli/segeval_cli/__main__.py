@@ -1,0 +1,7 @@
+"""``python -m segeval_cli``."""
+
+import sys
+
+from segeval_cli import main
+
+sys.exit(main())

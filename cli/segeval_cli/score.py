@@ -1,0 +1,154 @@
+"""`segeval score`."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from segeval.errors import SegevalError
+from segeval.evaluation import score
+from segeval.files import write_atomic
+from segeval.metric import options
+from segeval.readers.classes import read_map
+from segeval.readers.formats import FORMATS, recognise_task
+from segeval.readers.pairing import MISSING as POLICIES
+from segeval.result import Result
+from segeval.tables import Table, to_csv
+from segeval.tasks import TASKS
+from segeval_cli.progress import print_cautions, progress_bar
+
+FORMS = ("text", "json", "markdown", "csv", "latex")
+
+
+def add_parser(commands: Any) -> None:
+    """Declare the command and its options."""
+    parser = commands.add_parser(
+        "score",
+        help="score predictions against truth",
+        description="Score a folder or file of predictions against the truth. The formats are recognised.",
+    )
+    parser.set_defaults(parser=parser)
+    add_inputs(parser)
+    out = parser.add_argument_group("output")
+    out.add_argument("--out", metavar="DIR", help="save the run: result.json and tally.npz")
+    out.add_argument("--format", choices=FORMS, default="text", help="what is printed (default: text)")
+    out.add_argument("--per-image", metavar="FILE.csv", help="write every image's figures, worst first")
+    out.add_argument("--quiet", action="store_true", help="no progress and no notes on stderr")
+    out.add_argument("--workers", type=int, metavar="N", help="threads (default: one a core)")
+
+
+def add_inputs(parser: argparse.ArgumentParser) -> None:
+    """The options that say what is scored and by which rule; `check` has the same."""
+    data = parser.add_argument_group("data")
+    data.add_argument("--pred", required=True, metavar="PATH", help="predictions: a folder or a file")
+    data.add_argument("--gt", required=True, metavar="PATH", help="truth: a folder or a file")
+    data.add_argument("--task", choices=tuple(TASKS), help="told from the truth where that is possible")
+    data.add_argument(
+        "--classes", metavar="FILE|N", help="a count, a text file of names, or a JSON (default: the truth's)"
+    )
+    data.add_argument(
+        "--missing", choices=POLICIES, default="error", help="truths without a prediction (default: error)"
+    )
+    for side, what in (("pred", "predictions"), ("gt", "truth")):
+        data.add_argument(
+            f"--{side}-format", choices=tuple(FORMATS), metavar="NAME", help=f"force the format of the {what}"
+        )
+        data.add_argument(f"--{side}-suffix", default="", metavar="TEXT", help=f"only {what} whose names end so")
+    data.add_argument("--map", metavar="FILE", help="JSON or CSV of values, applied to both sides (semantic)")
+    data.add_argument("--map-gt", metavar="FILE", help="the same for the truth only")
+    data.add_argument("--map-pred", metavar="FILE", help="the same for the predictions only")
+    rules = parser.add_argument_group("rule (each choice stands in the signature)")
+    offered: dict[str, list[str]] = {}
+    for task, rule in TASKS.items():
+        for name in options(rule):
+            offered.setdefault(name, []).append(task)
+    for name, tasks in offered.items():
+        about = next(options(TASKS[t])[name] for t in tasks)
+        of = "" if len(tasks) == len(TASKS) else f" [{', '.join(tasks)}]"
+        _add_option(rules, name, about.default, about.metadata, of)
+
+
+def _add_option(group: Any, name: str, default: Any, about: Any, of: str) -> None:
+    flag = about["flag"] or "--" + name.replace("_", "-")
+    text = (about["help"] + of).replace("%", "%%")
+    if isinstance(default, bool):
+        group.add_argument(flag, dest=name, action="store_const", const=True, help=text)
+    elif about["choices"]:
+        group.add_argument(flag, dest=name, choices=about["choices"], help=f"{text} (default: {default})")
+    else:
+        many = {"nargs": "+"} if default is None or isinstance(default, tuple) else {}
+        group.add_argument(flag, dest=name, type=about["parse"], metavar=about["metavar"] or "X", help=text, **many)
+
+
+def chosen_options(args: argparse.Namespace, task: str) -> dict[str, Any]:
+    """The rule's options that were given; one of another task is a usage error."""
+    rule = TASKS[task]
+    mine = {f.name for f in fields(rule)}
+    chosen: dict[str, Any] = {}
+    for other in TASKS.values():
+        for name, about in options(other).items():
+            value = getattr(args, name)
+            if value is None or name in chosen:
+                continue
+            if name not in mine:
+                flag = about.metadata["flag"] or "--" + name.replace("_", "-")
+                args.parser.error(f"{flag} is no option of the {task} task")
+            chosen[name] = tuple(v for v in value if v is not None) if isinstance(value, list) else value
+    maps = {"map_truth": args.map_gt or args.map, "map_prediction": args.map_pred or args.map}
+    if any(maps.values()) and "map_truth" not in mine:
+        args.parser.error(f"--map is no option of the {task} task")
+    chosen |= {name: read_map(path) for name, path in maps.items() if path}
+    return chosen
+
+
+def reading_options(args: argparse.Namespace) -> dict[str, Any]:
+    """How the two sides are read."""
+    names = ("classes", "missing", "pred_format", "gt_format", "pred_suffix", "gt_suffix")
+    return {name: getattr(args, name) for name in names}
+
+
+def run(args: argparse.Namespace) -> int:
+    """Score, print, save."""
+    task = args.task or recognise_task(Path(args.gt))
+    given = chosen_options(args, task)
+    if args.out and Path(args.out).is_file():
+        raise SegevalError("is a file, not a folder", file=args.out, remedy="give --out a folder")
+    with progress_bar(task, args.quiet) as progress:
+        result = score(
+            args.pred, args.gt, task=task, workers=args.workers, progress=progress, **reading_options(args), **given
+        )
+    command = "segeval " + shlex.join(args.argv)
+    result = result.with_(provenance={**result.provenance, "command": command})
+    print_cautions(result.warnings, args.quiet)
+    if args.out:
+        result.save(args.out)
+    if args.per_image:
+        write_atomic(args.per_image, to_csv(per_image_table(result)) + "\n")
+    print(result.render(args.format))
+    return 0
+
+
+def per_image_table(result: Result) -> Table:
+    """Every image's figures, worst first, unrounded."""
+    from segeval.tasks import saved_rule
+
+    assert result.tally is not None
+    rows = saved_rule(dict(result.rule)).per_image(result.tally)
+    names = tuple(rows[0]) if rows else ("image",)
+
+    def cell(value: Any) -> str:
+        return (
+            ""
+            if isinstance(value, float) and value != value
+            else repr(value)
+            if isinstance(value, float)
+            else str(value)
+        )
+
+    return Table(names, tuple(tuple(cell(row[n]) for n in names) for row in rows))
+
+
+__all__ = ["add_inputs", "add_parser", "chosen_options", "reading_options", "run"]
