@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +18,13 @@ from segeval.resampling import Interval
 from segeval.result import Result
 from segeval.samples import Key
 from segeval.signature import Signature
+from segeval.tables import RAISED
 from segeval.tasks import saved_rule
 
 IMAGE_FIGURES = {"semantic": "mIoU", "panoptic": "PQ", "instance": "F1"}
 
-LETTERS = "abcdefghijklmnoprstuvwxyz"
+# Only those that have a superscript.
+LETTERS = "".join(RAISED)
 
 # Images with the largest change that are kept, each way.
 CHANGES = 10
@@ -190,7 +193,7 @@ def compare(
     interval: Interval | None = None,
     allow: Collection[str] = (),
     metric: str | None = None,
-    groups: Mapping[Key, str] | None = None,
+    groups: Mapping[Any, str] | None = None,
     workers: int | None = None,
 ) -> Comparison:
     """Compare runs on the same images, in pairs.
