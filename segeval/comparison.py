@@ -71,7 +71,8 @@ class Difference:
     p_randomization
         Two-sided, from the paired randomization test; NaN where it was not made.
     p
-        The one that counts, `p_bootstrap`, after Holm's correction over the pairs of systems.
+        The one that counts, after Holm's correction over the pairs of systems: `p_randomization`, which holds its
+        level on any number of images, or `p_bootstrap` where there is none.
     significant
         Whether ``p <= 1 - level``.
     """
@@ -303,7 +304,8 @@ def _corrected(found: Sequence[Difference], metrics: Sequence[str], alpha: float
     out = []
     for metric in metrics:
         family = [d for d in found if d.metric == metric]
-        corrected = holm([d.p_bootstrap for d in family])
+        tests = [d.p_bootstrap if math.isnan(d.p_randomization) else d.p_randomization for d in family]
+        corrected = holm(tests)
         out += [replace(d, p=p, significant=p <= alpha) for d, p in zip(family, corrected, strict=True)]
     return out
 

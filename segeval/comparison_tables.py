@@ -79,17 +79,12 @@ def pairs_table(c: Comparison) -> Table:
         if d.metric != c.metric:
             continue
         r = records[d.first, d.second]
-        rows.append(
-            (
-                f"{c.systems[d.second].name} – {c.systems[d.first].name}",
-                signed(d.value),
-                bounds(d.low, d.high),
-                p_value(d.p),
-                p_value(d.p_randomization),
-                *(str(n) for n in (r.wins, r.ties, r.losses)),
-            )
-        )
-    return Table(("pair", f"Δ {c.metric}", "interval", "p", "p swap", "wins", "ties", "losses"), tuple(rows))
+        tests = (p_value(p) for p in (d.p_randomization, d.p_bootstrap, d.p))
+        counts = (str(n) for n in (r.wins, r.ties, r.losses))
+        pair = f"{c.systems[d.second].name} – {c.systems[d.first].name}"
+        rows.append((pair, signed(d.value), bounds(d.low, d.high), *tests, *counts))
+    headers = ("pair", f"Δ {c.metric}", "interval", "p swap", "p boot", "p Holm", "wins", "ties", "losses")
+    return Table(headers, tuple(rows))
 
 
 def class_tables(c: Comparison, shown: int | None = SHOWN) -> list[Table]:
@@ -126,13 +121,17 @@ def change_tables(c: Comparison, shown: int = SHOWN) -> list[Table]:
 
 def notes(c: Comparison) -> list[str]:
     """How the numbers above were made, and what marks mean."""
-    units = next((v, k) for k, v in c.interval_signature.choices if k in ("images", "groups"))
-    lines = [f"paired bootstrap over {' '.join(units)}, {c.interval.resamples} resamples, seed {c.interval.seed}"]
+    count, word = next((v, k) for k, v in c.interval_signature.choices if k in ("images", "groups"))
+    swapped = any(d.p_randomization == d.p_randomization for d in c.differences)
     pairs = len(c.records)
-    correction = f", Holm-corrected over {pairs} pairs" if pairs > 1 else ""
-    lines.append(f"a raised letter: significantly better than that system (p ≤ {c.interval.alpha:g}{correction})")
-    if c.task == "instance":
-        lines.append("no swapping test: it would take the systems' scores for exchangeable")
+    lines = [
+        f"intervals: paired bootstrap over {count} {word}, {c.interval.resamples} resamples, seed {c.interval.seed}"
+    ]
+    # Swapping detections would take the scores of two systems for exchangeable.
+    test = "paired randomization test" if swapped else "paired bootstrap"
+    corrected = f", Holm-corrected over {pairs} pairs" if pairs > 1 else ""
+    lines.append(f"p: {test}, two-sided{corrected}; a raised letter: significantly better than that system")
+    lines[-1] += f" (p ≤ {c.interval.alpha:g})"
     if c.allowed:
         lines.append(f"NOT ALIKE in {', '.join(c.allowed)}: allowed by request, so differences may come from there")
     return lines

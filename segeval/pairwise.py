@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from segeval import statistics
 from segeval.errors import Caution
-from segeval.evidence import Evidence, Figures, evidence_of
+from segeval.evidence import evidence_of
+from segeval.evidence_form import Evidence, Figures
 from segeval.grouping import group_of_image
 from segeval.paired import bootstrap_p, randomization_p
 from segeval.resampling import Interval

@@ -35,10 +35,11 @@ def notes(board: Board) -> list[str]:
     lines = []
     if len(board.entries) > 1:
         pairs = len(board.p)
+        test = "paired bootstrap" if board.task == "instance" else "paired randomization test"
         correction = f", Holm-corrected over {pairs} pairs" if pairs > 1 else ""
         lines.append(
             f"systems that share a letter are not significantly different in {board.metric} "
-            f"(paired bootstrap, p ≤ {board.interval.alpha:g}{correction})"
+            f"({test}, p ≤ {board.interval.alpha:g}{correction})"
         )
     return [*lines, board.signature.format()]
 

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segeval.errors import Caution, SegevalError
-from segeval.evidence import Evidence, Figures, evidence_of
+from segeval.evidence import evidence_of
+from segeval.evidence_form import Evidence, Figures
 from segeval.resampling import Interval, blocks, chunks, drawn, in_threads, left_out
 from segeval.result import Result
 from segeval.workers import available_workers
