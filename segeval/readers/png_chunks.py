@@ -83,7 +83,7 @@ def read_header(view: memoryview, file: str, limit: int | None) -> Header:
             file=file,
             remedy=ENCODE_AGAIN,
         )
-    most = _most_pixels() if limit is None else limit
+    most = most_pixels() if limit is None else limit
     header = Header(width, height, depth, colour, interlace == 1)
     if width * height > most:
         raise SegevalError(
@@ -94,7 +94,8 @@ def read_header(view: memoryview, file: str, limit: int | None) -> Header:
     return header
 
 
-def _most_pixels() -> int:
+def most_pixels() -> int:
+    """The largest image that is read: SEGEVAL_MAX_PIXELS, or `MOST_PIXELS`."""
     text = os.environ.get("SEGEVAL_MAX_PIXELS")
     if text is None:
         return MOST_PIXELS
