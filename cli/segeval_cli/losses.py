@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
         raise SegevalError(
             f"the losses need {error.name}, which is not installed", remedy="pip install 'segeval[torch]'"
         ) from error
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (name, info.level, info.paper, ", ".join(info.needs))
         for name, info in LOSSES.items()
         if args.level in (None, info.level)
