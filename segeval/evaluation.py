@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from segeval.collecting import collector_paused
 from segeval.errors import SegevalError
-from segeval.metric import Metric
+from segeval.metric import Metric, check_options
 from segeval.readers.classes import read_classes
 from segeval.readers.formats import recognise_task
 from segeval.readers.instance_folders import open_instance
@@ -147,14 +146,8 @@ def score(
     pred_path, gt_path = Path(pred), Path(gt)
     task = task or recognise_task(gt_path)
     kind = rule_of(task)
-    known = {f.name for f in fields(kind)}
-    if strange := sorted(set(options) - known):
-        raise SegevalError(
-            f"{strange[0]!r} is no option of the {task} task", remedy=f"its options are {', '.join(sorted(known))}"
-        )
+    check_options(kind, options)
     taxonomy, void = _classes(classes)
-    if void is not None and options.get("void") is None:
-        options["void"] = void
     reading = {
         "missing": missing,
         "pred_format": pred_format,
@@ -163,7 +156,7 @@ def score(
         "gt_suffix": gt_suffix,
     }
     with collector_paused():
-        source, rule = _open(task, pred_path, gt_path, taxonomy, reading, options)
+        source, rule = _open(task, pred_path, gt_path, taxonomy, void, reading, options)
         result: Result = rule.score(evaluate(source, rule, workers=workers, progress=progress))
     provenance = {
         "pred": str(pred_path.resolve()),
@@ -178,18 +171,22 @@ def _open(
     pred: Path,
     gt: Path,
     taxonomy: Taxonomy | None,
+    listed_void: tuple[int, ...] | None,
     reading: Mapping[str, Any],
-    options: Mapping[str, Any],
+    options: dict[str, Any],
 ) -> tuple[Source, Any]:
     kind = rule_of(task)
     if task == "semantic":
-        rule = kind(taxonomy=taxonomy, **options)
-        return open_semantic(pred, gt, taxonomy=taxonomy, **reading), rule
+        if listed_void is not None and options.get("void") is None:
+            options["void"] = listed_void
+        return open_semantic(pred, gt, taxonomy=taxonomy, **reading), kind(taxonomy=taxonomy, **options)
     if task == "instance":
         source = open_instance(pred, gt, taxonomy=taxonomy, iou=options.get("iou", "segm"), **reading)
         return source, kind(taxonomy=source.taxonomy, **options)
-    void = kind(**options).void_values
-    source = open_panoptic(pred, gt, taxonomy=taxonomy, void=void, **reading)
+    source = open_panoptic(
+        pred, gt, taxonomy=taxonomy, void=options.get("void"), listed_void=listed_void or (), **reading
+    )
+    options["void"] = source.void
     return source, kind(taxonomy=source.taxonomy, **options)
 
 

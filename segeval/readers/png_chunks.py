@@ -95,7 +95,7 @@ def read_header(view: memoryview, file: str, limit: int | None) -> Header:
 
 
 def most_pixels() -> int:
-    """The limit that the environment variable SEGEVAL_MAX_PIXELS sets, else MOST_PIXELS."""
+    """The largest image that is read: SEGEVAL_MAX_PIXELS, or `MOST_PIXELS`."""
     text = os.environ.get("SEGEVAL_MAX_PIXELS")
     if not text:
         return MOST_PIXELS
