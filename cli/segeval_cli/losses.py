@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
         raise SegevalError(
             f"the losses need {error.name}, which is not installed", remedy="pip install 'segeval[torch]'"
         ) from error
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (name, info.level, info.paper, ", ".join(info.needs))
         for name, info in LOSSES.items()
         if args.level in (None, info.level)
@@ -48,7 +48,8 @@ def _text(rows: list[tuple[str, ...]]) -> str:
 
 
 def _markdown(rows: list[tuple[str, ...]]) -> str:
-    return "\n".join(f"| {' | '.join(row)} |" for row in (COLUMNS, ("---",) * len(COLUMNS), *rows))
+    table: list[tuple[str, ...]] = [COLUMNS, ("---",) * len(COLUMNS), *rows]
+    return "\n".join(f"| {' | '.join(row)} |" for row in table)
 
 
 def _json(rows: list[tuple[str, ...]]) -> str:
