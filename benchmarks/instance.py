@@ -59,7 +59,7 @@ def like_pycocotools(module: str, evaluation: str, iou: str, **options: Any) -> 
             seen.summarize()
             return _named(seen.stats)
 
-        return lambda: _quiet(work)  # type: ignore[no-any-return]
+        return lambda: _quiet(work)
 
     return prepare
 

@@ -16,6 +16,9 @@ from segeval.tally import Rows
 # Images whose masks are decoded at once: enough to spread the cost of a call, little enough to stay in the cache.
 CHUNK = 64
 
+# Beyond so many detections in an image insertion is no way to sort them.
+MOST_INSERTED = 256
+
 # Just below one, so that a perfect overlap passes a threshold of one.
 HIGHEST_THRESHOLD = 1 - 1e-10
 
@@ -46,22 +49,25 @@ class Runs:
         self.ends = np.empty(1 << 16, np.int32)
         self.toggles = np.empty(1 << 10, np.int32)
         self.counts = np.empty(1 << 10, np.int64)
+        self.slots = np.empty((2, 1 << 10), np.int32)
 
-    def hold(self, runs: int, toggles: int = 0, counts: int = 0) -> None:
+    def hold(self, runs: int, toggles: int = 0, counts: int = 0, slots: int = 0) -> None:
         """Grow to hold so much; runs are kept, scratch is not."""
         if runs > len(self.starts):
             more = np.empty(runs + runs // 2 - len(self.starts), np.int32)
             self.starts, self.ends = np.concatenate([self.starts, more]), np.concatenate([self.ends, more])
         if toggles > len(self.toggles):
             self.toggles = np.empty(2 * toggles, np.int32)
+        if slots > self.slots.shape[1]:
+            self.slots = np.empty((2, slots), np.int32)
         if counts > len(self.counts):
             self.counts = np.empty(2 * counts, np.int64)
 
 
 class Side:
-    """The truths or the predictions of a chunk of images, gathered."""
+    """The truths (sorted by class within each image) or the predictions of a chunk of images, gathered."""
 
-    def __init__(self, parts: Sequence[Instances]) -> None:
+    def __init__(self, parts: Sequence[Instances], by_class: bool) -> None:
         columns = parts[0].columns
         counts = np.array([p.high - p.low for p in parts], np.int64)
         self.offsets = np.concatenate([[0], np.cumsum(counts)])
@@ -75,12 +81,37 @@ class Side:
         self.heights = np.array([p.height for p in parts], np.int64)[self.image]
         self.widths = np.array([p.width for p in parts], np.int64)[self.image]
         self.classes = columns.classes[self.rows]
+        if by_class:
+            sequence = self.sorted(self.classes, np.zeros(len(self.classes)), False)
+            self.classes = self.classes[sequence]
+            self.rows = sequence + first if isinstance(self.rows, slice) else self.rows[sequence]
         self.boxes = columns.boxes[self.rows]
         self.kinds = columns.kinds[self.rows]
         size = len(self.classes)
         self.first, self.stop = np.zeros(size, np.int64), np.zeros(size, np.int64)
         self.pixels = np.zeros(size, np.int64)
         self.corners = np.zeros((size, 4), np.int64)
+
+    def sorted(self, classes: Array, scores: Array, class_agnostic: bool) -> NDArray[np.int64]:
+        """Each image's rows by class and descending score, or by descending score and class; stable."""
+        if int(np.diff(self.offsets).max()) > MOST_INSERTED:
+            keys = (classes, -scores) if class_agnostic else (-scores, classes)
+            return np.lexsort((*keys, self.image))
+        from segeval.kernels import matching
+
+        out = np.arange(len(classes))
+        matching.order(self.offsets, classes, scores, class_agnostic, out)
+        return out
+
+    def geometry(self, masks: bool) -> tuple[Array, Array]:
+        """Boxes as x, y, width, height, and spans of runs: first, stop, pixels."""
+        spans = np.column_stack([self.first, self.stop, self.pixels])
+        absent = np.isnan(self.boxes[:, 0])
+        if not masks and not absent.any():
+            return self.boxes, spans
+        corners = self.corners.astype(np.float64)
+        corners[:, 2:] -= corners[:, :2]
+        return corners if masks else np.where(absent[:, None], corners, self.boxes), spans
 
     def decode(self, runs: Runs, cursor: int) -> int:
         """Find the runs of the masks, their areas and boxes; returns the cursor behind the last run."""
@@ -91,10 +122,11 @@ class Side:
         low, high = c.low[rows], c.high[rows]
         size, place = (self.heights, self.widths), (self.first, self.stop, codes)
         given = (self.kinds, low, high)
+        runs.hold(cursor, slots=int(self.widths.max(initial=0)) + 1)
         row = 0 if (self.kinds == rle.POLYGON).any() else len(codes)
         while row < len(codes):
             row, cursor, room = polygon.rasterise(
-                row, *given, c.rings, c.numbers, *size, runs.starts, runs.ends, cursor, *place, runs.toggles
+                row, *given, c.rings, c.numbers, *size, runs.starts, runs.ends, cursor, *place, runs.toggles, runs.slots
             )
             runs.hold(cursor + room, toggles=room)
         encoded = self.kinds > rle.POLYGON
@@ -149,8 +181,8 @@ def observe_chunk(pairs: Sequence[Pair], terms: Terms, runs: Runs) -> Evidence:
     SegevalError
         For a mask or box that is absent or can't be decoded, or a score that is not finite.
     """
-    truth = Side([p.truth for p in pairs])
-    prediction = Side([p.prediction for p in pairs])
+    truth = Side([p.truth for p in pairs], by_class=True)
+    prediction = Side([p.prediction for p in pairs], by_class=False)
     for side, name in ((truth, "annotation"), (prediction, "result")):
         try:
             _check(side, terms.masks, name == "result")
@@ -209,17 +241,15 @@ def _evidence(truth: Side, prediction: Side, terms: Terms, runs: Runs, images: i
     by_box |= boxed & (prediction.kinds == 0)
     area[by_box] = prediction.boxes[by_box, 2] * prediction.boxes[by_box, 3]
     scores = p.scores[prediction.rows]
-    keys = (-scores, prediction.classes) if not terms.class_agnostic else (prediction.classes, -scores)
-    order = np.lexsort((*keys, prediction.image))
-    truth_order = np.lexsort((truth.classes, truth.image))
-    classes, truth_classes = prediction.classes[order], truth.classes[truth_order]
+    sequence = prediction.sorted(prediction.classes, scores, terms.class_agnostic)
+    classes, truth_classes = prediction.classes, truth.classes
     if terms.class_agnostic:
         classes, truth_classes = np.zeros_like(classes), np.zeros_like(truth_classes)
-    crowd, truth_area = crowd[truth_order], truth_area[truth_order]
-    zero = t.ids[truth.rows][truth_order] == 0
-    words = terms.words
-    rank = np.zeros(len(order), np.int32)
-    matched, ignored = (np.zeros((len(order), words), np.uint64) for _ in range(2))
+    zero = t.ids[truth.rows] == 0
+    boxes, spans = prediction.geometry(terms.masks)
+    truth_boxes, truth_spans = truth.geometry(terms.masks)
+    rank = np.zeros(len(scores), np.int32)
+    matched, ignored = (np.zeros((len(scores), terms.words), np.uint64) for _ in range(2))
     most = int(np.diff(truth.offsets).max())
     matching.match(
         terms.masks,
@@ -228,58 +258,59 @@ def _evidence(truth: Side, prediction: Side, terms: Terms, runs: Runs, images: i
         terms.ranges,
         prediction.offsets,
         truth.offsets,
+        sequence,
         classes,
         truth_classes,
-        area[order],
+        area,
         truth_area,
         crowd,
         zero if terms.original else np.zeros(len(zero), bool),
-        _geometry(prediction, order, terms.masks),
-        _geometry(truth, truth_order, terms.masks),
+        boxes,
+        truth_boxes,
+        spans,
+        truth_spans,
         runs.starts,
         runs.ends,
         rank,
         matched,
         ignored,
-        np.zeros((len(zero), words), np.uint64),
+        np.zeros((len(zero), terms.words), np.uint64),
         np.zeros((len(terms.ranges), len(zero)), np.uint8),
         np.empty(most, np.int64),
         np.empty(most, np.float64),
     )
-    kept = rank >= 0
+    kept: Any = slice(None)
+    beyond = rank < 0
+    if beyond.any():
+        kept = ~beyond
+        sequence = sequence[kept]
     hashes = np.zeros(images, np.uint64)
-    span = (truth.first, truth.stop) if terms.masks else (np.zeros_like(truth.first),) * 2
     shape = np.zeros((len(stated), 4)) if terms.masks else truth.boxes
     bits = (np.ascontiguousarray(a + 0.0).view(np.uint64) for a in (np.where(computed, -1.0, stated), shape))
-    matching.truth_hashes(truth.image, truth.classes, t.crowd[truth.rows], *bits, *span, runs.starts, runs.ends, hashes)
-    count = np.bincount
+    matching.truth_hashes(truth.image, truth.classes, crowd, *bits, truth_spans, runs.starts, runs.ends, hashes)
+
+    def per_image(image: Array) -> Array:
+        return np.bincount(image, minlength=images)
+
     return Evidence(
         {
-            "image": prediction.image[order][kept],
-            "class": classes[kept],
-            "score": scores[order][kept],
+            "image": prediction.image[kept],
+            "class": classes[sequence],
+            "score": scores[sequence],
             "rank": rank[kept],
             "matched": matched[kept],
             "ignored": ignored[kept],
         },
-        _truth_rows(truth.image[truth_order], truth_classes, crowd, truth_area, terms.ranges),
+        _truth_rows(truth.image, truth_classes, crowd, truth_area, terms.ranges),
         {
             "image": np.arange(images),
-            "zero_ids": count(truth.image[truth_order][zero], minlength=images),
-            "computed_areas": count(truth.image[computed], minlength=images),
-            "boxed_masks": count(prediction.image[boxed & (prediction.kinds > 0)], minlength=images),
-            "beyond": count(prediction.image[order][~kept], minlength=images),
+            "zero_ids": per_image(truth.image[zero]),
+            "computed_areas": per_image(truth.image[computed]),
+            "boxed_masks": per_image(prediction.image[boxed & (prediction.kinds > 0)]),
+            "beyond": per_image(prediction.image[beyond]),
         },
         hashes,
     )
-
-
-def _geometry(side: Side, order: Array, masks: bool) -> tuple[Array, Array, Array, Array]:
-    """Boxes, pixels and run spans in the order of matching."""
-    corners = side.corners.astype(np.float64)
-    corners[:, 2:] -= corners[:, :2]
-    boxes = corners if masks else np.where(np.isnan(side.boxes[:, :1]), corners, side.boxes)
-    return boxes[order], side.pixels[order].astype(np.float64), side.first[order], side.stop[order]
 
 
 def _truth_rows(image: Array, classes: Array, crowd: Array, area: Array, ranges: Array) -> dict[str, Array]:
