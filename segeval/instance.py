@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segeval.errors import Caution, SegevalError
-from segeval.instance_evidence import CHUNK, Evidence, Runs, Terms, observe_chunk, tables_of
+from segeval.instance_evidence import CHUNK, Evidence, Terms, observe_chunk, tables_of
+from segeval.instance_geometry import Runs
 from segeval.masks import as_instances
 from segeval.metric import option, rule_to_dict
 from segeval.result import Result

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from segeval.errors import Caution, SegevalError
 from segeval.readers import coco_records as records
+from segeval.readers.coco_files import read_instances, read_results
 from segeval.readers.coco_records import Records
 from segeval.samples import InstanceColumns, Instances, Key
 from segeval.taxonomy import Taxonomy
@@ -39,7 +40,7 @@ class CocoInstances:
 
     def __init__(self, path: str | Path, masks: bool = True) -> None:
         self.path = Path(path)
-        file = records.read_instances(self.path, masks)
+        file = read_instances(self.path, masks)
         self.taxonomy = _taxonomy(file.categories, self.path)
         images, annotations = file.images, file.annotations
         _require(images, self.path, "image", (records.ID, "id"))
@@ -134,9 +135,9 @@ class CocoResults:
     def __init__(self, path: str | Path, truth: CocoInstances, masks: bool = True, *, strict: bool = True) -> None:
         self.path, self.truth, self._file = Path(path), truth, str(path)
         self.cautions: tuple[Caution, ...] = ()
-        rows = records.read_results(self.path, masks)
+        rows = read_results(self.path, masks)
         if not masks and (rows.has(records.SEGMENTATION) & ~rows.has(records.BBOX)).any():
-            rows = records.read_results(self.path, True)  # boxes are then those of the masks
+            rows = read_results(self.path, True)  # boxes are then those of the masks
         _require(
             rows,
             self.path,
