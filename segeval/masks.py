@@ -69,7 +69,9 @@ def _from_mapping(data: Any, what: str, size: tuple[int, int] | None) -> Instanc
         if len(stated) != 2:
             raise SegevalError(f"{what} has the size {stated}", remedy="give (height, width)")
         size = (stated[0], stated[1])
-    kinds, spans, text, rings, numbers, found = KIND_NONE, None, b"", [0], np.zeros(0), None
+    kinds, spans, text, found = KIND_NONE, None, b"", None
+    rings: Any = [0]
+    numbers: NDArray[np.float64] = np.zeros(0)
     if "masks" in data:
         masks = to_numpy(data["masks"], "masks")
         if masks.ndim != 3 or (masks.dtype.kind != "b" and masks.size and not np.isin(masks, (0, 1)).all()):
@@ -166,8 +168,7 @@ def _finish(data: Mapping[str, Any], what: str, count: int, size: tuple[int, int
         ids,
         np.ascontiguousarray(boxes),
         *masks,
-        boxes_lead=data.get("boxes") is not None,
-    )
+    )._replace(boxes_lead=data.get("boxes") is not None)
     return Instances(columns, 0, count, int(size[0]), int(size[1]))
 
 
