@@ -38,7 +38,7 @@ def semantic_run(rng: np.random.Generator, images: int, classes: int, **options:
             rows.append((i, t, p, rng.integers(1, 5000) * (8 if t == p else 1)))
     image, t, p, pixels = np.array(rows or np.zeros((0, 4)), np.int64).reshape(-1, 4).T.copy()
     table = Rows(image.astype(np.int32), {"truth": t, "prediction": p}, {"pixels": pixels})
-    rule = SemanticIoU(taxonomy=Taxonomy.of_count(classes), **options)
+    rule = SemanticIoU(taxonomy=Taxonomy.of_count(classes), **{"void": (255,), **options})
     return rule.score(_tally("semantic", images, {"pixels": table}))
 
 
