@@ -144,7 +144,7 @@ def _crowd(rng: np.random.Generator, raster: Rasteriser, image: int, kind: int, 
 
 def write(folder: Path, images: int, seed: int = 0) -> dict[str, Path]:
     """Write the three JSON files, unless they are there; their paths by name."""
-    paths = {name: folder / f"{name}_{images}_{seed}.json" for name in ("truth", "segm", "bbox")}
+    paths = {name: folder / f"{name}.json" for name in ("truth", "segm", "bbox")}
     if not all(p.is_file() for p in paths.values()):
         folder.mkdir(parents=True, exist_ok=True)
         for path, content in zip(paths.values(), generate(images, seed), strict=True):

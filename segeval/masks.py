@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -160,7 +161,7 @@ def _finish(data: Mapping[str, Any], what: str, count: int, size: tuple[int, int
                 f"{what} boxes have shape {boxes.shape}", remedy="give finite (N, 4): x, y, width, height"
             )
     ids = np.arange(1, count + 1, dtype=np.int64) if data.get("ids") is None else column("ids", 0, np.int64)
-    columns = InstanceColumns(
+    plain = InstanceColumns(
         column("labels", 0, np.int64),
         column("scores", 1.0, np.float64),
         column("areas", np.nan, np.float64),
@@ -168,7 +169,8 @@ def _finish(data: Mapping[str, Any], what: str, count: int, size: tuple[int, int
         ids,
         np.ascontiguousarray(boxes),
         *masks,
-    )._replace(boxes_lead=data.get("boxes") is not None)
+    )
+    columns = replace(plain, boxes_lead=data.get("boxes") is not None)
     return Instances(columns, 0, count, int(size[0]), int(size[1]))
 
 

@@ -229,7 +229,7 @@ def _check_values(rows: Records, path: Path, what: str, taxonomy: Taxonomy) -> N
     """Categories, crowds, scores, areas and boxes that no rule admits."""
     known = np.isin(rows.integers[records.CATEGORY_ID], taxonomy.ids)
     crowd = rows.integers[records.ISCROWD]
-    checks: tuple[tuple[NDArray[np.bool_], Callable[[int], str], str], ...] = (
+    checks: tuple[tuple[Any, Callable[[int], str], str], ...] = (
         (
             known,
             lambda r: f"the category {rows.integers[records.CATEGORY_ID, r]}, which the truth does not list",
