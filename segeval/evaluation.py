@@ -194,8 +194,6 @@ def open_data(
     task = task or recognise_task(gt_path)
     check_options(rule_of(task), options)
     taxonomy, void = _classes(classes)
-    if void is not None and options.get("void") is None:
-        options["void"] = void
     reading = {
         "missing": missing,
         "pred_format": pred_format,
@@ -203,7 +201,7 @@ def open_data(
         "pred_suffix": pred_suffix,
         "gt_suffix": gt_suffix,
     }
-    return _open(task, pred_path, gt_path, taxonomy, reading, options)
+    return _open(task, pred_path, gt_path, taxonomy, void, reading, options)
 
 
 def _open(
@@ -211,18 +209,22 @@ def _open(
     pred: Path,
     gt: Path,
     taxonomy: Taxonomy | None,
+    listed_void: tuple[int, ...] | None,
     reading: Mapping[str, Any],
-    options: Mapping[str, Any],
+    options: dict[str, Any],
 ) -> tuple[Source, Any]:
     kind = rule_of(task)
     if task == "semantic":
-        rule = kind(taxonomy=taxonomy, **options)
-        return open_semantic(pred, gt, taxonomy=taxonomy, **reading), rule
+        if listed_void is not None and options.get("void") is None:
+            options["void"] = listed_void
+        return open_semantic(pred, gt, taxonomy=taxonomy, **reading), kind(taxonomy=taxonomy, **options)
     if task == "instance":
         source = open_instance(pred, gt, taxonomy=taxonomy, iou=options.get("iou", "segm"), **reading)
         return source, kind(taxonomy=source.taxonomy, **options)
-    void = kind(**options).void_values
-    source = open_panoptic(pred, gt, taxonomy=taxonomy, void=void, **reading)
+    source = open_panoptic(
+        pred, gt, taxonomy=taxonomy, void=options.get("void"), listed_void=listed_void or (), **reading
+    )
+    options["void"] = source.void
     return source, kind(taxonomy=source.taxonomy, **options)
 
 

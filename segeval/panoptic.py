@@ -78,7 +78,7 @@ class PanopticQuality:
         return self.taxonomy
 
     def match(self, pair: Pair) -> Matching:
-        """Match one image.
+        """Match one image; its id 0 is void (whoever made the map has applied `void`).
 
         Raises
         ------
@@ -90,9 +90,6 @@ class PanopticQuality:
         ids, other, pixels = _overlaps(pair)
         truth = self._table(pair.truth.segments, "truth", pair.truth_file, pair.key)
         prediction = self._table(pair.prediction.segments, "prediction", pair.prediction_file, pair.key)
-        for void in self.void_values:
-            if void != 0:
-                ids, other = np.where(ids == void, 0, ids), np.where(other == void, 0, other)
         matched, state, unknown = kernels.match(ids, other, pixels, truth, prediction)
         for which, table, side, file in (
             (0, truth, "truth", pair.truth_file),
@@ -106,9 +103,6 @@ class PanopticQuality:
         taxonomy = self._taxonomy()
         ids, classes = segments.ids, segments.classes
         crowd, last = segments.crowd, segments.last_crowd
-        if self.void_values != (0,):
-            keep = ~np.isin(ids, self.void_values)
-            ids, classes, crowd, last = ids[keep], classes[keep], crowd[keep], last[keep]
         table = np.zeros((5, len(ids)), np.int64)
         table[0] = ids
         if taxonomy.ids:
