@@ -26,7 +26,8 @@ def loop(function: Callable[..., Any]) -> Callable[..., Any]:
     token or each pair it is most of the time: three quarters of a pass over JSON.
     """
     try:
-        compiled: Callable[..., Any] = numba.njit(cache=True, nogil=True, _nrt=False)(function)
+        without_counting: dict[str, Any] = {"_nrt": False}
+        compiled: Callable[..., Any] = numba.njit(cache=True, nogil=True, **without_counting)(function)
     except (KeyError, TypeError):  # an option without promises: without it all is the same, only slower
         return kernel(function)
     return compiled
