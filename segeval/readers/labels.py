@@ -34,7 +34,7 @@ def _declared(stream: BinaryIO, path: Path) -> None:
     if dtype.hasobject:
         raise SegevalError("holds Python objects, which are never unpickled", file=path, remedy="save integers")
     if dtype.kind not in "biuf":  # also what a huge item size could hide in
-        raise SegevalError(f"holds values of dtype {str(dtype):.40}", file=path, remedy="save integers")
+        raise SegevalError(f"holds values of dtype {dtype!s:.40}", file=path, remedy="save integers")
     size = int(np.prod(shape, dtype=object)) if shape else 1
     if size > most_pixels():
         raise SegevalError(
