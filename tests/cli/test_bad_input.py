@@ -108,8 +108,8 @@ FILES: dict[str, tuple[str, bytes, tuple[str, ...]]] = {
     "bomb": ("b.png", png_of(40000, 40000, 8, 0, b""), ("40000 x 40000 pixels", "SEGEVAL_MAX_PIXELS")),
     "long data": ("b.png", png_of(21, 10, 8, 0, bytes(10**7)), ("b.png: the image data are longer",)),
     "unknown depth": ("b.png", png_of(21, 10, 7, 0, b""), ("b.png: the PNG declares bit depth 7",)),
-    "colours": ("b.png", png_bytes(colours(LABELS)), ("b.png: prediction has shape (10, 21, 3)", "convert each colour")),
-    "16-bit colours": ("b.png", RGB16, ("b.png: prediction has shape (2, 2, 3)", "give one class id a pixel")),
+    "colours": ("b.png", png_bytes(colours(LABELS)), ("b.png: prediction has shape (10, 21, 3)", "convert each")),
+    "16-bit colours": ("b.png", RGB16, ("b.png: prediction has shape (2, 2, 3)", "colours are no labels")),
     "size": ("b.png", png_bytes(LABELS[:, :8]), ("b.png: prediction is 8x10 but its truth is 21x10", "--resize")),
     "one row": ("b.png", png_bytes(LABELS[:1]), ("prediction is 21x1 but its truth is 21x10",)),
     "one column": ("b.png", png_bytes(LABELS[:, :1]), ("prediction is 1x10 but its truth is 21x10",)),
@@ -451,7 +451,7 @@ def test_panoptic_pngs(capsys: Capsys, tmp_path: Path, name: str, side: str) -> 
 
 
 def test_panoptic_files_and_entries_that_are_not_there(capsys: Capsys, tmp_path: Path) -> None:
-    words, gt, pred = panoptic(tmp_path)
+    words, gt, _ = panoptic(tmp_path)
     (tmp_path / "pred" / "panoptic" / "2.png").unlink()
     refused(segeval(capsys, *words), "2.png: cannot be read: No such file", "check the path")
     (tmp_path / "pred" / "panoptic" / "1.png").unlink()
