@@ -47,7 +47,9 @@ class SegNet(nn.Module):
             layers: list[nn.Module] = []
             for k in range(STAGES[stage]):
                 end = k == STAGES[stage] - 1
-                layers.append(nn.Conv2d(widths[stage], outputs if end else widths[stage], 3, padding=1, bias=end and last))
+                layers.append(
+                    nn.Conv2d(widths[stage], outputs if end else widths[stage], 3, padding=1, bias=end and last)
+                )
                 if not (end and last):
                     layers += [nn.BatchNorm2d(outputs if end else widths[stage]), nn.ReLU(inplace=True)]
             stages.append(nn.Sequential(*layers))

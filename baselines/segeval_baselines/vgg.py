@@ -15,7 +15,9 @@ def stage_widths(width: int) -> tuple[int, ...]:
     return tuple(width * min(2**k, 8) for k in range(len(STAGES)))
 
 
-def vgg_features(*, channels: int = 3, width: int = 64, norm: bool = False, ceil: bool = False, bias: bool = True) -> nn.Sequential:
+def vgg_features(
+    *, channels: int = 3, width: int = 64, norm: bool = False, ceil: bool = False, bias: bool = True
+) -> nn.Sequential:
     """The convolutional part: 3x3 convolutions with ReLU in five stages, each ended by a 2x2 pooling.
 
     Parameters
