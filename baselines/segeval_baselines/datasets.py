@@ -218,7 +218,10 @@ def _camvid(root: Path, split: str, classes: str | None) -> FolderPair:
     if classes or names.is_file():
         taxonomy, void = read_classes(classes or str(names))
     else:
-        taxonomy, void = Taxonomy(tuple(range(11)), tuple(n for n, _ in _CAMVID), None, tuple(c for _, c in _CAMVID)), None
+        taxonomy, void = (
+            Taxonomy(tuple(range(11)), tuple(n for n, _ in _CAMVID), None, tuple(c for _, c in _CAMVID)),
+            None,
+        )
     listed = _listed(root / f"{split}.txt")
     return _pair(f"CamVid {split}", root / split, root / f"{split}annot", listed, taxonomy, void or (11, VOID))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -68,10 +69,9 @@ def survey(samples: Samples, *, cache: Path | None = None) -> Survey:
             pass
     counted = _count(samples)
     if place is not None:
-        try:
+        # A home that can't be written to costs the next run a pass, nothing else.
+        with contextlib.suppress(SegevalError):
             write_atomic(place, json.dumps(asdict(counted)))
-        except SegevalError:
-            pass  # A home that can't be written to costs the next run a pass, nothing else.
     return counted
 
 

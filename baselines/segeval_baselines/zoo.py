@@ -121,7 +121,9 @@ MODELS: dict[str, Architecture] = {
             "full-101": Preset(PSPNet, {"depth": 101}, recipes.PSPNET_FULL),
         },
         (
-            Published("mIoU 77.3", "Cityscapes val, ResNet-50, single scale, ImageNet weights; the authors' repository"),
+            Published(
+                "mIoU 77.3", "Cityscapes val, ResNet-50, single scale, ImageNet weights; the authors' repository"
+            ),
             Published("mIoU 80.2", "Cityscapes test, with the coarse annotations; the paper"),
         ),
     ),

@@ -19,6 +19,10 @@ COMMANDS: dict[str, str] = {
     "check": "say what scoring would meet, without scores",
     "show": "print a saved run again",
     "demo": "make synthetic scenes, score two imaginary models on all three tasks",
+    "train": "train a baseline network",
+    "predict": "predict a folder of images with a trained network",
+    "models": "list the baseline networks",
+    "bench": "measure the baseline networks on this machine",
 }
 
 FINE, WRONG_DATA, USAGE, GATE_FAILED = 0, 1, 2, 3
