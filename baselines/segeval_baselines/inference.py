@@ -50,6 +50,10 @@ class View:
             raise SegevalError(f"scales {self.scales} make no sense", remedy="give positive numbers")
 
 
+WHOLE = View()
+"""One look at the whole image."""
+
+
 @dataclass(frozen=True)
 class Predictor:
     """A network ready to predict.
@@ -89,7 +93,7 @@ class Predictor:
         )
 
     @torch.no_grad()
-    def scores(self, image: NDArray[np.uint8], view: View = View()) -> Tensor:
+    def scores(self, image: NDArray[np.uint8], view: View = WHOLE) -> Tensor:
         """Class scores (classes, H, W) at the image's size, in float32: logits of one look, else mean probabilities.
 
         Raises
@@ -115,7 +119,7 @@ class Predictor:
         assert total is not None
         return total[0] / len(looks)
 
-    def labels(self, image: NDArray[np.uint8], view: View = View()) -> NDArray[np.uint8]:
+    def labels(self, image: NDArray[np.uint8], view: View = WHOLE) -> NDArray[np.uint8]:
         """The most likely class of each pixel: positions (H, W)."""
         best: NDArray[Any] = self.scores(image, view).argmax(0).to(torch.uint8).cpu().numpy()
         return best

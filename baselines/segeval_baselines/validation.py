@@ -9,7 +9,7 @@ from segeval.result import Result
 from segeval.taxonomy import Taxonomy
 from segeval_baselines.datasets import VOID, Samples
 from segeval_baselines.group import Group
-from segeval_baselines.inference import Predictor, View
+from segeval_baselines.inference import WHOLE, Predictor, View
 
 _ALONE = Group(0, 1, torch.device("cpu"))
 
@@ -19,7 +19,7 @@ def validate(
     samples: Samples,
     images: int | None = None,
     group: Group = _ALONE,
-    view: View = View(),  # noqa: B008 - frozen
+    view: View = WHOLE,
 ) -> Result:
     """Predict a split and score it.
 
