@@ -19,7 +19,7 @@ from segeval.files import write_atomic
 from segeval.taxonomy import Taxonomy
 from segeval_baselines.checkpoint import Checkpoint
 from segeval_baselines.datasets import IMAGE_EXTENSIONS, files_by_stem, read_image
-from segeval_baselines.inference import Predictor, View
+from segeval_baselines.inference import WHOLE, Predictor, View
 
 Progress = Callable[[int, int], object]
 
@@ -58,7 +58,7 @@ def predict_folder(
     images: str | Path,
     outputs: Outputs,
     *,
-    view: View = View(),
+    view: View = WHOLE,
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> int:

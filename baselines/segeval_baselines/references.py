@@ -44,9 +44,7 @@ REFERENCES = {
     "constant": Reference("the most frequent class everywhere", 1, 1, 1),
     "mode": Reference("the most frequent class at each pixel", 1, 0, 0),
     "colour": Reference("the most frequent class of each colour (16 levels a channel)", 16, 1, 1),
-    "colour-position": Reference(
-        "the most frequent class of each colour (8 levels) in each of 12 x 16 places", 8, 12, 16
-    ),
+    "colour-position": Reference("the most frequent class of each colour in each of 12 x 16 places", 8, 12, 16),
 }
 
 
@@ -96,10 +94,10 @@ def _cells(rule: Reference, size: tuple[int, int], image: NDArray[np.uint8]) -> 
     height, width = image.shape[:2]
     rows = np.arange(height) * size[0] // height
     columns = np.arange(width) * size[1] // width
-    cell = rows[:, None] * size[1] + columns[None, :]
+    cell: NDArray[np.int64] = rows[:, None] * size[1] + columns[None, :]
     for channel in range(3):
         cell = cell * rule.levels + image[..., channel].astype(np.int64) * rule.levels // 256
-    return cell.astype(np.int64)
+    return cell
 
 
 def predict_reference(name: str, train: Samples, images: dict[str, Path], taxonomy: Taxonomy, out: Path) -> int:
