@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import distributed
+from torch import distributed, nn
 
 from segeval.errors import SegevalError
 
@@ -54,6 +54,12 @@ class Group:
         value = torch.tensor([float(flag)], device=self.device)
         distributed.all_reduce(value, distributed.ReduceOp.MAX)
         return bool(value.item())
+
+    def align(self, network: nn.Module) -> None:
+        """Give every process the first one's running statistics: each has seen other images."""
+        if self.size > 1:
+            for buffer in network.buffers():
+                distributed.broadcast(buffer, 0)
 
     def largest(self, number: float) -> float:
         """The largest of the processes' numbers."""

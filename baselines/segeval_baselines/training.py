@@ -193,6 +193,7 @@ class _Loop:
         state, recipe = self.state, self.job.recipe
         mean_iou, accuracy = None, None
         if validated and self.validation is not None:
+            self.group.align(self.average.network)
             predictor = Predictor(
                 self.average.network.eval(), self.mean, self.std, recipe.image_scale, self.group.device
             )

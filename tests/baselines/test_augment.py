@@ -14,7 +14,9 @@ STILL = Recipe(scales=(1.0, 1.0), flip=0.0)
 
 def paired(height: int = 24, width: int = 32) -> Sample:
     """An image whose red channel spells the labels, in blocks, so that a misplaced pixel shows."""
-    labels = np.kron(np.random.default_rng(1).integers(0, 5, (height // 4, width // 4)), np.ones((4, 4))).astype(np.uint8)
+    labels = np.kron(np.random.default_rng(1).integers(0, 5, (height // 4, width // 4)), np.ones((4, 4))).astype(
+        np.uint8
+    )
     image = np.repeat(labels[..., None] * 50, 3, axis=2)
     return Sample(image, labels)
 

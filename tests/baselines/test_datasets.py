@@ -28,7 +28,9 @@ def test_a_folder_gives_positions_and_void(tmp_path: Path) -> None:
 
 def test_ids_need_not_be_positions(tmp_path: Path) -> None:
     root = write_toy(tmp_path / "toy", train=1, val=1)
-    (root / "classes.json").write_text('{"classes": [{"id": 2, "name": "ball"}, {"id": 0, "name": "rest"}], "void": [1, 9]}')
+    (root / "classes.json").write_text(
+        '{"classes": [{"id": 2, "name": "ball"}, {"id": 0, "name": "rest"}], "void": [1, 9]}'
+    )
     sample = open_split(f"folder:{root}", "train").load("train0")
     stored = np.array(Image.open(root / "labels" / "train0.png"))
     for value, position in ((2, 0), (0, 1), (1, VOID), (9, VOID)):
