@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-
-from segeval.errors import SegevalError
 from segeval_baselines.datasets import VOID, FolderPair, Scenes, open_split
 from segeval_baselines.survey import Survey, survey
+
+from segeval.errors import SegevalError
 from tests.baselines.toy import COLOURS, NAMES, VOID_ID, write_toy
 from tests.datasets import dataset
 

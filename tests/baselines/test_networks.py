@@ -6,10 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
-from torch.nn import functional as F
-
-from segeval.errors import SegevalError
 from segeval_baselines.blocks import Logits, bilinear_filter
 from segeval_baselines.deeplab import ASPP, DeepLabV3, DeepLabV3Plus
 from segeval_baselines.fcn import FCN, FCNResNet
@@ -18,6 +14,10 @@ from segeval_baselines.segnet import SegNet, SegNetBasic, pool, unpool
 from segeval_baselines.unet import UNet
 from segeval_baselines.vgg import VGG
 from segeval_baselines.zoo import MODELS, build
+from torch import nn
+from torch.nn import functional as F
+
+from segeval.errors import SegevalError
 
 TOYS: dict[str, Any] = {
     "fcn32": lambda: FCN(3, width=4, hidden=8, stride=32, norm=True, dropout=0.1),

@@ -6,9 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
-
-from segeval.errors import SegevalError
 from segeval_baselines.cost import parameters
 from segeval_baselines.deeplab import DeepLabV3, DeepLabV3Plus
 from segeval_baselines.fcn import FCN, FCNResNet
@@ -19,6 +16,9 @@ from segeval_baselines.unet import UNet
 from segeval_baselines.vgg import VGG
 from segeval_baselines.weights import adapt, load_weights
 from segeval_baselines.zoo import build
+from torch import nn
+
+from segeval.errors import SegevalError
 from tests.baselines import published, slow
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-
 from segeval_baselines.jobs import Budget, Job
 from segeval_baselines.recipes import Recipe
 
