@@ -106,7 +106,7 @@ class Result:
 
     def tables(self) -> list[Table]:
         """The table of classes, and the headline below it, where a terminal stops scrolling."""
-        return [class_table(self), headline_table(self)]
+        return [class_table(self), headline_table(self), *([interval_table(self)] if self.intervals else [])]
 
     def render(self, form: str = "text") -> str:
         """The result as ``text``, ``json``, ``markdown``, ``csv``, ``latex`` or ``html``."""

@@ -22,7 +22,12 @@ COMMANDS: dict[str, str] = {
     "compare": "compare saved runs on the same truth",
     "leaderboard": "rank the runs in folders",
     "show": "print a saved run again",
+    "losses": "list the losses",
     "demo": "make synthetic scenes, score two imaginary models on all three tasks",
+    "train": "train a baseline network",
+    "predict": "predict a folder of images with a trained network",
+    "models": "list the baseline networks",
+    "bench": "measure the baseline networks on this machine",
 }
 
 FINE, WRONG_DATA, USAGE, GATE_FAILED = 0, 1, 2, 3

@@ -17,12 +17,13 @@ from segeval.readers.classes import read_map
 from segeval.readers.formats import FORMATS, recognise_task
 from segeval.readers.pairing import MISSING as POLICIES
 from segeval.result import Result
+from segeval.runs import load_run
 from segeval.slice_tables import render
 from segeval.slices import Slices
 from segeval.tables import Table, to_csv
 from segeval.tasks import TASKS
 from segeval_cli.gates import add_gate_options, gate_code
-from segeval_cli.intervals import add_interval_options, slices_of, with_intervals
+from segeval_cli.intervals import add_interval_options, check_early, slices_of, with_intervals
 from segeval_cli.progress import print_cautions, progress_bar
 
 FORMS = ("text", "json", "markdown", "csv", "latex")
@@ -123,6 +124,9 @@ def run(args: argparse.Namespace) -> int:
     given = chosen_options(args, task)
     if args.out and Path(args.out).is_file():
         raise SegevalError("is a file, not a folder", file=args.out, remedy="give --out a folder")
+    check_early(args)
+    if args.fail_if_worse:
+        load_run(args.fail_if_worse)
     for place in filter(None, (args.out, args.per_image)):
         require_writable(place)
     with progress_bar(task, args.quiet) as progress:
