@@ -8,6 +8,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -87,3 +88,30 @@ def race(work: str, names: Sequence[str], folder: Path, rounds: int, slow: Seque
 def run_warm(work: str, name: str, folder: Path) -> None:
     """Fill the compile cache and the page cache before the first round."""
     run_once(work, name, folder)
+
+
+def run_command(words: Sequence[str], seen: Samples, *, cold: bool) -> None:
+    """Run ``segeval`` once as a user does, and note the whole process; `cold` gives it an empty compile cache."""
+    with tempfile.TemporaryDirectory() as cache, tempfile.TemporaryFile() as err:
+        environment = {**os.environ, **({"NUMBA_CACHE_DIR": cache} if cold else {})}
+        start = time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.contender", "command", *words],
+            stdout=subprocess.DEVNULL,
+            stderr=err,
+            cwd=ROOT,
+            env=environment,
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        err.seek(0)
+        lines = err.read().decode(errors="replace").strip().splitlines()
+    if process.returncode:
+        seen.failure = lines[-2] if len(lines) > 1 else f"exit code {process.returncode}"
+        return
+    cpu = usage.ru_utime + usage.ru_stime
+    seen.cpu.append(cpu)
+    seen.total.append(cpu)
+    seen.wall.append(wall)
+    seen.rss.append(float(lines[-1]))

@@ -19,7 +19,7 @@ from segeval import tables
 from segeval.errors import Caution, SegevalError
 from segeval.files import write_atomic
 from segeval.signature import Signature
-from segeval.tables import Table, percent
+from segeval.tables import DASH, Table, percent
 from segeval.tally import Tally
 
 if TYPE_CHECKING:
@@ -56,6 +56,10 @@ class Result:
         What a reader should know about the values.
     intervals
         Lower and upper bound by the name of the value; empty unless asked for.
+    class_intervals
+        For each row of `per_class` its ``id`` and the bounds of its figures by name; empty unless asked for.
+    interval_signature
+        How the bounds were made (`resampling.Interval.signature`), or None.
     curves
         Arrays behind the values (for instances ``precision``, ``recall`` and ``scores`` as pycocotools shapes them).
     confusion
@@ -75,6 +79,8 @@ class Result:
     per_class: tuple[Mapping[str, Any], ...] = ()
     warnings: tuple[Caution, ...] = ()
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    class_intervals: tuple[Mapping[str, Any], ...] = ()
+    interval_signature: Signature | None = None
     curves: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     confusion: NDArray[np.int64] | None = None
     rule: Mapping[str, Any] = field(default_factory=dict)
@@ -84,7 +90,8 @@ class Result:
     def __post_init__(self) -> None:
         for name in ("values", "intervals", "curves", "rule", "provenance"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
-        object.__setattr__(self, "per_class", tuple(MappingProxyType(dict(row)) for row in self.per_class))
+        for name in ("per_class", "class_intervals"):
+            object.__setattr__(self, name, tuple(MappingProxyType(dict(row)) for row in getattr(self, name)))
         for array in (*self.curves.values(), *(() if self.confusion is None else (self.confusion,))):
             array.flags.writeable = False
 
@@ -99,7 +106,7 @@ class Result:
 
     def tables(self) -> list[Table]:
         """The table of classes, and the headline below it, where a terminal stops scrolling."""
-        return [class_table(self), headline_table(self)]
+        return [class_table(self), headline_table(self), *([interval_table(self)] if self.intervals else [])]
 
     def render(self, form: str = "text") -> str:
         """The result as ``text``, ``json``, ``markdown``, ``csv``, ``latex`` or ``html``."""
@@ -111,11 +118,13 @@ class Result:
         draw = tables.FORMATS[form]
         parts = [draw(t) for t in self.tables() if t.rows]
         sign = self.signature.format()
-        parts += {
-            "latex": [f"% {sign}"],
-            "markdown": [f"`{sign}`"],
-            "html": [f"<p><code>{html.escape(sign)}</code></p>"],
-        }.get(form, [sign])
+        signs = [sign] if self.interval_signature is None else [sign, self.interval_signature.format()]
+        for text in signs:
+            parts += {
+                "latex": [f"% {text}"],
+                "markdown": [f"`{text}`"],
+                "html": [f"<p><code>{html.escape(text)}</code></p>"],
+            }.get(form, [text])
         return "\n\n".join(parts)
 
     def __repr__(self) -> str:
@@ -138,10 +147,10 @@ class Result:
 
     def to_json(self) -> str:
         """The contract of ``segeval score --format json``: one object, undefined values null."""
-        return json.dumps(_plain(self._public()), indent=1, ensure_ascii=False, allow_nan=False)
+        return json.dumps(plain(self._public()), indent=1, ensure_ascii=False, allow_nan=False)
 
     def _public(self) -> dict[str, Any]:
-        return {
+        public = {
             "task": self.task,
             "signature": self.signature.format(),
             "images": self.images,
@@ -150,6 +159,10 @@ class Result:
             "intervals": self.intervals,
             "per_class": self.per_class,
         }
+        if self.interval_signature is not None:
+            public["class_intervals"] = self.class_intervals
+            public["interval_signature"] = self.interval_signature.format()
+        return public
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write ``result.json``, ``tally.npz`` and, if there are curves, ``curves.npz``; ``result.json`` comes last.
@@ -177,7 +190,7 @@ class Result:
             "provenance": self.provenance,
             "saved": [n for n, there in (("tally", self.tally is not None), ("curves", bool(self.curves))) if there],
         }
-        write_atomic(target / "result.json", json.dumps(_plain(more), indent=1, ensure_ascii=False, allow_nan=False))
+        write_atomic(target / "result.json", json.dumps(plain(more), indent=1, ensure_ascii=False, allow_nan=False))
         return target
 
     @classmethod
@@ -227,7 +240,11 @@ def _restore(cls: type[Result], data: dict[str, Any], folder: Path) -> Result:
         values=_undefined(data["values"]),
         per_class=tuple(_undefined(row) for row in data["per_class"]),
         warnings=tuple(Caution(w["code"], w["message"]) for w in data["warnings"]),
-        intervals={k: (float(a), float(b)) for k, (a, b) in data["intervals"].items()},
+        intervals={k: _bounds(v) for k, v in data["intervals"].items()},
+        class_intervals=tuple(
+            {k: v if k == "id" else _bounds(v) for k, v in row.items()} for row in data.get("class_intervals", ())
+        ),
+        interval_signature=Signature.parse(data["interval_signature"]) if "interval_signature" in data else None,
         curves=curves,
         confusion=None if confusion is None else np.array(confusion, np.int64),
         rule=data["rule"],
@@ -236,16 +253,21 @@ def _restore(cls: type[Result], data: dict[str, Any], folder: Path) -> Result:
     )
 
 
+def _bounds(pair: list[float | None]) -> tuple[float, float]:
+    low, high = (math.nan if v is None else float(v) for v in pair)
+    return low, high
+
+
 def _undefined(row: Mapping[str, Any]) -> dict[str, Any]:
     return {k: math.nan if v is None else v for k, v in row.items()}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """JSON has no NaN: undefined is null."""
     if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
+        return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
@@ -263,7 +285,7 @@ def headline_table(result: Result) -> Table:
         rows = []
         for name, tail in (("all", ""), ("things", "_th"), ("stuff", "_st")):
             count = sum(
-                row["tp"] + row["fp"] + row["fn"] > 0 and (not tail or bool(row["isthing"]) == (tail == "_th"))
+                row["tp"] + row["fp"] + row["fn"] > 0 and (not tail or row["isthing"] is (tail == "_th"))
                 for row in result.per_class
             )
             rows.append((name, *(percent(v[k + tail]) for k in ("PQ", "SQ", "RQ")), str(count)))
@@ -278,14 +300,30 @@ def headline_table(result: Result) -> Table:
     return Table(names, (tuple(percent(v[n]) for n in names),), left=())
 
 
+def interval_table(result: Result) -> Table:
+    """Headline values with their bounds."""
+    level = result.interval_signature.get("level") if result.interval_signature else None
+    rows = tuple((name, percent(result.values[name]), between(*ends)) for name, ends in result.intervals.items())
+    return Table(("", "%", f"{100 * float(level):g}% interval" if level else "interval"), rows)
+
+
+def between(low: float, high: float) -> str:
+    """The two ends of an interval, as a person reads them."""
+    return DASH if low != low or high != high else f"[{percent(low)}, {percent(high)}]"
+
+
 def class_table(result: Result) -> Table:
-    """One row a class."""
+    """One row a class; its first figure with its bounds, if there are any."""
     columns = COLUMNS.get(result.task, ())
+    bounds = {row["id"]: row for row in result.class_intervals}
     rows = []
     for row in result.per_class:
-        cells = (str(row[c]) if c in COUNTS else percent(row[c]) for c in columns)
+        cells = [str(row[c]) if c in COUNTS else percent(row[c]) for c in columns]
+        if bounds:
+            cells.insert(1, between(*bounds[row["id"]][columns[0]]))
         rows.append((str(row["id"]), str(row["name"]), *cells))
-    return Table(("id", "class", *columns), tuple(rows), left=(1,))
+    headers = [*columns[:1], "interval", *columns[1:]] if bounds else columns
+    return Table(("id", "class", *headers), tuple(rows), left=(1,))
 
 
 def exact_table(result: Result) -> Table:
@@ -298,4 +336,11 @@ def exact_table(result: Result) -> Table:
 
     rows = [("", "all", *(cell(result.values.get(n)) for n in names))]
     rows += [(str(r["id"]), str(r["name"]), *(cell(r.get(n)) for n in names)) for r in result.per_class]
-    return Table(("id", "name", *names), tuple(rows), left=(1,))
+    if not result.intervals:
+        return Table(("id", "name", *names), tuple(rows), left=(1,))
+    bounds = [result.intervals, *result.class_intervals]
+    bounded = [n for n in names if any(n in row for row in bounds)]
+    ends = [[cell(v) for n in bounded for v in row.get(n, (math.nan, math.nan))] for row in bounds]
+    headers = [f"{n} {end}" for n in bounded for end in ("low", "high")]
+    rows = [(*row, *more) for row, more in zip(rows, ends, strict=True)]
+    return Table(("id", "name", *names, *headers), tuple(rows), left=(1,))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -12,11 +13,11 @@ from numpy.typing import NDArray
 from segeval.arrays import NOTHING, as_labels, crc_of, require_same_size, resize_nearest, smallest
 from segeval.errors import Caution, SegevalError
 from segeval.means import mean_over_classes, ratio, sum_over_classes
-from segeval.metric import option, rule_to_dict, void_value
+from segeval.metric import check_choices, option, rule_to_dict, void_value
 from segeval.result import Result
 from segeval.samples import Key, Pair
 from segeval.signature import Signature
-from segeval.tally import Rows, Tally, image_digest, in_order
+from segeval.tally import Rows, Tally, image_digest, in_order, join_iou, split_iou
 from segeval.taxonomy import Taxonomy
 from segeval.version import __version__
 
@@ -53,9 +54,19 @@ class SemanticIoU:
     resize: str = option("no", "predictions of another size: refuse, or resize", choices=("no", "nearest"))
 
     def __post_init__(self) -> None:
+        check_choices(self)
         if self.binary and self.taxonomy is None:
             object.__setattr__(self, "taxonomy", Taxonomy.of_names(("background", "foreground")))
-        if self.binary and self.taxonomy is not None and self.taxonomy.ids != (0, 1):
+        if self.taxonomy is None:
+            return
+        if self.void is None and not self.binary and 255 in self.taxonomy.ids:
+            raise SegevalError(
+                "255 is among the classes, and void unless said otherwise",
+                remedy="give --void none if 255 is a class, or --void 255 if it is void",
+            )
+        if set(self.taxonomy.ids) & set(self.void_values):
+            object.__setattr__(self, "taxonomy", self.taxonomy.without(self.void_values))
+        if self.binary and self.taxonomy.ids != tuple(i for i in (0, 1) if i not in self.void_values):
             raise SegevalError("binary masks have the classes 0 and 1", remedy="leave out --classes or --binary")
 
     @property
@@ -117,30 +128,39 @@ class SemanticIoU:
         rule = Signature.of("semantic", [("classes", self._class_label()), *self.observing()]).format()
         return in_order(Tally("semantic", rule, tuple(keys), np.array(digests, np.uint64), {"pixels": rows}))
 
+    def _class(self, raw: int, value: int, side: str) -> int:
+        """The class of a mapped value, whether it is known or not, or `NO_CLASS`."""
+        nothing = raw == NOTHING and side == "prediction"
+        if self.binary and value == 255 and 255 not in self.void_values:
+            value = 1
+        if self.reduce_zero_label and side == "truth":
+            nothing = value in (0, 255)
+            value -= 1
+        return NO_CLASS if nothing or value in self.void_values else value
+
+    def class_of(self, raw: int, side: str) -> int | None:
+        """The class of a raw value of ``truth`` or ``prediction``; None for void and for what is refused."""
+        table = dict(self.map_truth if side == "truth" else self.map_prediction)
+        value = self._class(raw, table.get(raw, raw), side)
+        known = self.taxonomy is None or value in self.taxonomy.ids
+        return value if known and value != NO_CLASS else None
+
     def _class_label(self) -> str:
         return "inferred" if self.taxonomy is None else self.taxonomy.label()
 
     def _classes(
         self, values: NDArray[np.int64], side: str, image: NDArray[np.int32], keys: list[Key], files: list[str | None]
     ) -> NDArray[np.int64]:
-        """Class ids of raw values: binary, reduce-zero, map, void, range, in this order."""
+        """Class ids of raw values: map, binary, reduce-zero, void, range, in this order."""
         distinct, where = np.unique(values, return_inverse=True)
         classes = []
         table = dict(self.map_truth if side == "truth" else self.map_prediction)
-        for raw in distinct.tolist():
-            value = raw
-            if self.binary:
-                value = {0: 0, 1: 1, 255: 1}.get(raw, raw)
-            if self.reduce_zero_label and side == "truth":
-                value = 255 if raw in (0, 255) else raw - 1
-            value = table.get(value, value)
-            known = self.taxonomy is None or value in self.taxonomy.ids
-            shifted_out = self.reduce_zero_label and side == "truth" and raw in (0, 255)
-            nothing = raw == NOTHING and side == "prediction"
-            if value in self.void_values or shifted_out or nothing:
-                value = NO_CLASS
-            elif not known:
-                assert self.taxonomy is not None
+        mapped = [table.get(raw, raw) for raw in distinct.tolist()]
+        if self.binary and not {1, 255} & set(self.void_values):
+            _refuse_two_foregrounds(np.array(mapped, np.int64)[where], side, image, keys, files)
+        for raw, value in zip(distinct.tolist(), mapped, strict=True):
+            value = self._class(raw, value, side)
+            if value != NO_CLASS and self.taxonomy is not None and value not in self.taxonomy.ids:
                 first = int(image[np.argmax(values == raw)])
                 how = "map it, or give it to --void"
                 raise SegevalError(
@@ -236,9 +256,11 @@ class SemanticIoU:
         classes = figures(self.areas(tally, taxonomy, per_image=True))
         means = summary(classes, np.array([i not in excluded for i in taxonomy.ids], bool), self.absent)
         rows = []
+        named = Counter(taxonomy.names)
+        distinct = [f"{i} {n}" if named[n] > 1 else n for i, n in zip(taxonomy.ids, taxonomy.names, strict=True)]
         for i, key in enumerate(tally.keys):
             row: dict[str, Any] = {"image": key, **{n: float(v[i]) for n, v in means.items()}}
-            rows.append(row | {f"IoU {name}": float(classes["IoU"][i, k]) for k, name in enumerate(taxonomy.names)})
+            rows.append(row | {f"IoU {name}": float(classes["IoU"][i, k]) for k, name in enumerate(distinct)})
         undefined_last = [(r["mIoU"] != r["mIoU"], r["mIoU"]) for r in rows]
         return [rows[i] for i in sorted(range(len(rows)), key=lambda i: (undefined_last[i], i))]
 
@@ -253,7 +275,7 @@ class SemanticIoU:
 
     def _cautions(self, tally: Tally, taxonomy: Taxonomy) -> list[Caution]:
         rows = tally.tables["pixels"]
-        found = []
+        found = tally.cautions()
         if self.taxonomy is None:
             ids = ", ".join(map(str, taxonomy.ids[:12])) + (", ..." if len(taxonomy) > 12 else "")
             text = f"no classes given: took the {len(taxonomy)} found in the truth ({ids}); give --classes to fix them"
@@ -279,6 +301,20 @@ class SemanticIoU:
                 first = tally.keys[int(np.argmin(with_truth))]
                 found.append(Caution("all-void", f"{void} images have no truth but void, the first is {first}"))
         return found
+
+
+def _refuse_two_foregrounds(
+    values: NDArray[np.int64], side: str, image: NDArray[np.int32], keys: list[Key], files: list[str | None]
+) -> None:
+    """A binary mask with both 1 and 255: one of them may well be void, and guessing would move the score."""
+    both = np.intersect1d(image[values == 1], image[values == 255])
+    if len(both):
+        raise SegevalError(
+            f"{side} holds both 1 and 255, so --binary can't tell the foreground",
+            file=files[both[0]],
+            key=keys[both[0]],
+            remedy="give --void 255 if 255 is void, or --map to merge them",
+        )
 
 
 def figures(areas: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
@@ -353,8 +389,13 @@ def _add_up(
     return Rows(image[starts], {"truth": truth[starts], "prediction": predicted[starts]}, {"pixels": sums})
 
 
+def mean_of_parts(high: NDArray[np.int64], low: NDArray[np.int64], defined: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The mean of figures from the sums of their exact parts (`tally.split_iou`) and how many were defined."""
+    return ratio(join_iou(high, low), defined)
+
+
 def _mean_over_images(values: NDArray[np.float64]) -> Any:
-    """Mean over the first axis of what is defined."""
-    moved = np.moveaxis(values, 0, -1)
-    mean = mean_over_classes(moved)
+    """Mean over the first axis of what is defined; summed in whole numbers, so that the order is no matter."""
+    high, low = split_iou(np.nan_to_num(values))
+    mean = mean_of_parts(high.sum(axis=0), low.sum(axis=0), (~np.isnan(values)).sum(axis=0))
     return float(mean) if mean.ndim == 0 else mean

@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
 
 from segeval.errors import SegevalError
+from segeval.tables import printable
 from segeval.version import __version__
 
 COMMANDS: dict[str, str] = {
     "score": "score predictions against truth",
     "check": "say what scoring would meet, without scores",
+    "compare": "compare saved runs on the same truth",
+    "leaderboard": "rank the runs in folders",
     "show": "print a saved run again",
+    "losses": "list the losses",
     "demo": "make synthetic scenes, score two imaginary models on all three tasks",
     "train": "train a baseline network",
     "predict": "predict a folder of images with a trained network",
@@ -55,12 +60,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help()
         return USAGE
     args.argv = words
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names may hold what a terminal's encoding lacks
+            stream.reconfigure(errors="backslashreplace")
     try:
         code: int = importlib.import_module(f"segeval_cli.{args.command}").run(args)
         sys.stdout.flush()
         return code
     except SegevalError as error:
-        print(f"segeval: {error}", file=sys.stderr)
+        print(f"segeval: {printable(str(error))}", file=sys.stderr)
         return WRONG_DATA
     except KeyboardInterrupt:
         print("segeval: interrupted; nothing half-written was left", file=sys.stderr)

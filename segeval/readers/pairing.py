@@ -93,7 +93,7 @@ def list_files(root: Path, extensions: Sequence[str], task: str, suffix: str = "
         )
 
     for folder, folders, names in os.walk(root, onerror=refuse, followlinks=True):
-        folders[:] = sorted(f for f in folders if not is_hidden(f))
+        folders[:] = sorted(f for f in folders if not is_hidden(f) and not _leads_up(Path(folder, f)))
         for name in sorted(names):
             stem, extension = os.path.splitext(name)
             if is_hidden(name) or extension.lower() not in extensions:
@@ -118,6 +118,11 @@ def list_files(root: Path, extensions: Sequence[str], task: str, suffix: str = "
             f"no {wanted} in this folder{beside}", file=root, remedy="give the folder that holds the label files"
         )
     return _preferred(found, task)
+
+
+def _leads_up(folder: Path) -> bool:
+    """Whether a folder is a link to one that holds it, which would be walked for ever."""
+    return folder.is_symlink() and folder.parent.resolve().is_relative_to(folder.resolve())
 
 
 def _preferred(found: dict[str, Path], task: str) -> dict[str, Path]:
@@ -206,6 +211,7 @@ class PairedSource:
     taxonomy: Taxonomy | None
     cautions: tuple[Caution, ...]
     empty: Callable[[Any], Any] | None = None
+    void: tuple[int, ...] | None = None
 
     def keys(self) -> Sequence[Key]:
         """The images that are scored, by their truth's key."""
@@ -231,6 +237,7 @@ def pair_up(
     cautions: Sequence[Caution] = (),
     truth_path: object = None,
     prediction_path: object = None,
+    void: tuple[int, ...] | None = None,
 ) -> PairedSource:
     """Match two readers under a policy for what is missing or extra.
 
@@ -247,6 +254,8 @@ def pair_up(
         What the readers learnt.
     truth_path, prediction_path
         For messages.
+    void
+        The void in force.
 
     Raises
     ------
@@ -277,4 +286,4 @@ def pair_up(
             raise SegevalError(text, file=truth_path, remedy="remove them, or give --missing skip to ignore them")
         notes.append(Caution("prediction-extra", f"{text} (ignored)"))
     chosen: dict[Key, Key | None] = {key: pairs.get(key) for key in truth.keys() if key in pairs or missing == "empty"}
-    return PairedSource(truth, prediction, chosen, taxonomy, tuple(notes), empty)
+    return PairedSource(truth, prediction, chosen, taxonomy, tuple(notes), empty, void)
