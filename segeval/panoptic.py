@@ -140,14 +140,16 @@ class PanopticQuality:
         keys: list[Key] = []
         digests: list[int] = []
         events: list[NDArray[np.int64]] = []  # (image * k + class) * 3 + what
-        matches: list[NDArray[np.int64]] = []  # image, truth class, predicted class, intersection, union, same
+        # image, truth class, predicted class, intersection, union, same class, excused from being a false positive
+        matches: list[NDArray[np.int64]] = []
         notes: list[tuple[int, int, int]] = []
         for number, pair in enumerate(pairs):
             found = self.match(pair)
             m, truth, prediction = found.matched, found.truth, found.prediction
-            both = np.empty((6, m.shape[1]), np.int64)
+            both = np.empty((7, m.shape[1]), np.int64)
             both[0] = number
-            both[1], both[2], both[3:] = truth[1, m[0]], prediction[1, m[1]], m[2:]
+            both[1], both[2], both[3:6] = truth[1, m[0]], prediction[1, m[1]], m[2:]
+            both[6] = prediction[2, m[1]] == 3
             matches.append(both)
             missed, invented = truth[1, found.truth_state == 2], prediction[1, prediction[2] == 2]
             base = number * k
@@ -174,7 +176,7 @@ class PanopticQuality:
         k = len(taxonomy)
         ids = np.array(taxonomy.ids, np.int64)
         wrong = np.concatenate(events) if events else np.zeros(0, np.int64)
-        m = np.concatenate(matches, axis=1) if matches else np.zeros((6, 0), np.int64)
+        m = np.concatenate(matches, axis=1) if matches else np.zeros((7, 0), np.int64)
         true = m[:, m[5] == 1]
         cell = true[0] * k + true[1]
         high, low = split_iou(true[3] / true[4])
@@ -187,13 +189,15 @@ class PanopticQuality:
         np.add.at(counts["iou_high"], at_true, high)
         np.add.at(counts["iou_low"], at_true, low)
         classes = Rows((touched // max(k, 1)).astype(np.int32), {"class": ids[touched % k] if k else touched}, counts)
-        pairs, number = np.unique((m[0] * k + m[1]) * k + m[2], return_counts=True)
+        pairs, at, number = np.unique((m[0] * k + m[1]) * k + m[2], return_inverse=True, return_counts=True)
+        excused = np.zeros(len(pairs), np.int64)
+        np.add.at(excused, at, m[6])
         meetings = Rows(
             (pairs // max(k * k, 1)).astype(np.int32),
             {"truth": ids[pairs // k % k], "prediction": ids[pairs % k]}
             if k
             else {"truth": pairs, "prediction": pairs},
-            {"matches": number.astype(np.int64)},
+            {"matches": number.astype(np.int64), "excused": excused},
         )
         return {"classes": classes, "matches": meetings}
 
