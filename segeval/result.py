@@ -56,6 +56,10 @@ class Result:
         What a reader should know about the values.
     intervals
         Lower and upper bound by the name of the value; empty unless asked for.
+    class_intervals
+        For each row of `per_class` its ``id`` and the bounds of its figures by name; empty unless asked for.
+    interval_signature
+        How the bounds were made (`resampling.Interval.signature`), or None.
     curves
         Arrays behind the values (for instances ``precision``, ``recall`` and ``scores`` as pycocotools shapes them).
     confusion
@@ -75,6 +79,8 @@ class Result:
     per_class: tuple[Mapping[str, Any], ...] = ()
     warnings: tuple[Caution, ...] = ()
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    class_intervals: tuple[Mapping[str, Any], ...] = ()
+    interval_signature: Signature | None = None
     curves: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     confusion: NDArray[np.int64] | None = None
     rule: Mapping[str, Any] = field(default_factory=dict)
@@ -84,7 +90,8 @@ class Result:
     def __post_init__(self) -> None:
         for name in ("values", "intervals", "curves", "rule", "provenance"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
-        object.__setattr__(self, "per_class", tuple(MappingProxyType(dict(row)) for row in self.per_class))
+        for name in ("per_class", "class_intervals"):
+            object.__setattr__(self, name, tuple(MappingProxyType(dict(row)) for row in getattr(self, name)))
         for array in (*self.curves.values(), *(() if self.confusion is None else (self.confusion,))):
             array.flags.writeable = False
 
@@ -141,7 +148,7 @@ class Result:
         return json.dumps(_plain(self._public()), indent=1, ensure_ascii=False, allow_nan=False)
 
     def _public(self) -> dict[str, Any]:
-        return {
+        public = {
             "task": self.task,
             "signature": self.signature.format(),
             "images": self.images,
@@ -150,6 +157,10 @@ class Result:
             "intervals": self.intervals,
             "per_class": self.per_class,
         }
+        if self.interval_signature is not None:
+            public["class_intervals"] = self.class_intervals
+            public["interval_signature"] = self.interval_signature.format()
+        return public
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write ``result.json``, ``tally.npz`` and, if there are curves, ``curves.npz``; ``result.json`` comes last.
@@ -227,13 +238,22 @@ def _restore(cls: type[Result], data: dict[str, Any], folder: Path) -> Result:
         values=_undefined(data["values"]),
         per_class=tuple(_undefined(row) for row in data["per_class"]),
         warnings=tuple(Caution(w["code"], w["message"]) for w in data["warnings"]),
-        intervals={k: (float(a), float(b)) for k, (a, b) in data["intervals"].items()},
+        intervals={k: _bounds(v) for k, v in data["intervals"].items()},
+        class_intervals=tuple(
+            {k: v if k == "id" else _bounds(v) for k, v in row.items()} for row in data.get("class_intervals", ())
+        ),
+        interval_signature=Signature.parse(data["interval_signature"]) if "interval_signature" in data else None,
         curves=curves,
         confusion=None if confusion is None else np.array(confusion, np.int64),
         rule=data["rule"],
         tally=Tally.load(folder / "tally.npz") if "tally" in data["saved"] else None,
         provenance=data["provenance"],
     )
+
+
+def _bounds(pair: list[float | None]) -> tuple[float, float]:
+    low, high = (math.nan if v is None else float(v) for v in pair)
+    return low, high
 
 
 def _undefined(row: Mapping[str, Any]) -> dict[str, Any]:
