@@ -9,10 +9,12 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from segeval.collecting import collector_paused
 from segeval.errors import SegevalError
 from segeval.metric import Metric
 from segeval.readers.classes import read_classes
 from segeval.readers.formats import recognise_task
+from segeval.readers.instance_folders import open_instance
 from segeval.readers.opening import open_panoptic, open_semantic
 from segeval.readers.protocol import Source
 from segeval.result import Result
@@ -66,12 +68,13 @@ def evaluate(source: Source, metric: Metric, *, workers: int | None = None, prog
     done = 0
     tallies = []
     threads = min(workers or available_workers(), len(chunks))
-    for chunk, tally in zip(chunks, _mapped(observe, chunks, threads), strict=True):
-        tallies.append(tally)
-        done += len(chunk)
-        if progress:
-            progress(done, len(keys))
-    return merge(tallies)
+    with collector_paused():
+        for chunk, tally in zip(chunks, _mapped(observe, chunks, threads), strict=True):
+            tallies.append(tally)
+            done += len(chunk)
+            if progress:
+                progress(done, len(keys))
+        return merge(tallies)
 
 
 def _pairs(source: Source, chunk: Sequence[Key]) -> Iterator[Pair]:
@@ -159,8 +162,9 @@ def score(
         "pred_suffix": pred_suffix,
         "gt_suffix": gt_suffix,
     }
-    source, rule = _open(task, pred_path, gt_path, taxonomy, reading, options)
-    result: Result = rule.score(evaluate(source, rule, workers=workers, progress=progress))
+    with collector_paused():
+        source, rule = _open(task, pred_path, gt_path, taxonomy, reading, options)
+        result: Result = rule.score(evaluate(source, rule, workers=workers, progress=progress))
     provenance = {
         "pred": str(pred_path.resolve()),
         "gt": str(gt_path.resolve()),
@@ -181,6 +185,9 @@ def _open(
     if task == "semantic":
         rule = kind(taxonomy=taxonomy, **options)
         return open_semantic(pred, gt, taxonomy=taxonomy, **reading), rule
+    if task == "instance":
+        source = open_instance(pred, gt, taxonomy=taxonomy, iou=options.get("iou", "segm"), **reading)
+        return source, kind(taxonomy=source.taxonomy, **options)
     void = kind(**options).void_values
     source = open_panoptic(pred, gt, taxonomy=taxonomy, void=void, **reading)
     return source, kind(taxonomy=source.taxonomy, **options)

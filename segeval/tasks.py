@@ -6,12 +6,14 @@ import difflib
 from typing import Any
 
 from segeval.errors import SegevalError
+from segeval.instance import InstanceAP
 from segeval.metric import rule_from_dict
 from segeval.panoptic import PanopticQuality
 from segeval.semantic import SemanticIoU
 
 TASKS: dict[str, type] = {
     "semantic": SemanticIoU,
+    "instance": InstanceAP,
     "panoptic": PanopticQuality,
 }
 

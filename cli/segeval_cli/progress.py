@@ -23,7 +23,7 @@ def print_cautions(cautions: tuple[Caution, ...], quiet: bool) -> None:
 
 
 @contextmanager
-def progress_bar(task: str, quiet: bool) -> Iterator[Callable[[int, int], object] | None]:
+def progress_bar(task: str, quiet: bool, doing: str = "scoring") -> Iterator[Callable[[int, int], object] | None]:
     """A bar on a terminal, and a word before the first compilation."""
     if not is_compiled(task):
         notice(f"first {task} run on this machine: compiling once, about 10 s", quiet)
@@ -35,7 +35,7 @@ def progress_bar(task: str, quiet: bool) -> Iterator[Callable[[int, int], object
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        job = bar.add_task("scoring", total=None)
+        job = bar.add_task(doing, total=None)
 
         def report(done: int, total: int) -> None:
             bar.update(job, completed=done, total=total)

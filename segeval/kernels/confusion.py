@@ -18,47 +18,76 @@ from segeval.kernels.vector import differs, population, trailing_zeros
 LABELS = 256
 """Labels that one byte can hold; a table has LABELS * LABELS entries, at `truth << 8 | prediction`."""
 
-_NOISY = 20
+_NOISY = 22
+_MANY = 64
 _ONE = np.uint64(1)
 _NONE = np.uint64(0)
 
 
 @kernel
-def _add(table: Any, seen: Any, key: Any, pixels: Any) -> Any:
-    before = table[key]
-    if before == 0:
-        seen[key >> 6] |= _ONE << np.uint64(key & 63)
-    table[key] = before + pixels
+def _mark(table: Any, seen: Any) -> Any:
+    for word in range(seen.size):
+        bits = _NONE
+        for k in range(64):
+            bits |= np.uint64(table[word * 64 + k] != 0) << np.uint64(k)
+        seen[word] = bits
 
 
 @kernel
 def _count(truth: Any, prediction: Any, table: Any, seen: Any) -> Any:
+    # Calls between kernels count references to the arrays, which costs more than the counting: hence one function.
     n = truth.size
     if n == 0:
         return
     start = 0
     key = np.int64(truth[0]) << 8 | np.int64(prediction[0])
+    noisy = 0
+    burst = 64
     i = 1
     while i + 64 <= n:
         changes = differs(truth, i, truth, i - 1) | differs(prediction, i, prediction, i - 1)
-        if changes != _NONE:
-            if population(changes) > _NOISY:
-                _add(table, seen, key, i - start)
-                for k in range(i, i + 63):
-                    _add(table, seen, np.int64(truth[k]) << 8 | np.int64(prediction[k]), 1)
-                start = i + 63
-                key = np.int64(truth[start]) << 8 | np.int64(prediction[start])
+        if changes != _NONE and population(changes) > _NOISY:
+            if table[key] == 0:
+                seen[key >> 6] |= _ONE << np.uint64(key & 63)
+            table[key] += i - start
+            noisy += 1
+            if noisy < _MANY:
+                for k in range(64):
+                    key = np.int64(truth[np.uint64(i + k)]) << 8 | np.int64(prediction[np.uint64(i + k)])
+                    if table[key] == 0:
+                        seen[key >> 6] |= _ONE << np.uint64(key & 63)
+                    table[key] += 1
             else:
-                while changes != _NONE:
-                    at = i + trailing_zeros(changes)
-                    _add(table, seen, key, at - start)
-                    start = at
-                    key = np.int64(truth[at]) << 8 | np.int64(prediction[at])
-                    changes &= changes - _ONE
-        i += 64
-    _add(table, seen, key, i - start)
+                # Noise in long stretches is not asked about again so soon.
+                burst = min(burst, n - i)
+                for k in range(burst):
+                    key = np.int64(truth[np.uint64(i + k)]) << 8 | np.int64(prediction[np.uint64(i + k)])
+                    table[key] += 1
+            start = i + burst
+            i = start
+            if noisy >= _MANY:
+                burst = min(2 * burst, 512)
+        else:
+            burst = 64
+            while changes != _NONE:
+                at = i + trailing_zeros(changes)
+                if table[key] == 0:
+                    seen[key >> 6] |= _ONE << np.uint64(key & 63)
+                table[key] += at - start
+                start = at
+                key = np.int64(truth[np.uint64(at)]) << 8 | np.int64(prediction[np.uint64(at)])
+                changes &= changes - _ONE
+            i += 64
+    if table[key] == 0:
+        seen[key >> 6] |= _ONE << np.uint64(key & 63)
+    table[key] += i - start
     for k in range(i, n):
-        _add(table, seen, np.int64(truth[k]) << 8 | np.int64(prediction[k]), 1)
+        other = np.int64(truth[k]) << 8 | np.int64(prediction[k])
+        if table[other] == 0:
+            seen[other >> 6] |= _ONE << np.uint64(other & 63)
+        table[other] += 1
+    if noisy >= _MANY:
+        _mark(table, seen)
 
 
 @kernel
@@ -94,9 +123,7 @@ def _rows(truth: Any, prediction: Any, table: Any) -> Any:
 @kernel
 def _rows_of_table(table: Any) -> Any:
     seen = np.zeros(1024, np.uint64)
-    for key in range(table.size):
-        if table[key] != 0:
-            seen[key >> 6] |= _ONE << np.uint64(key & 63)
+    _mark(table, seen)
     return _take(table, seen)
 
 

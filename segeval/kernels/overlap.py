@@ -19,6 +19,9 @@ _ONE = np.uint64(1)
 _NONE = np.uint64(0)
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 _HALF = np.uint64(32)
+_ABOVE = np.uint64(2**64 - 2)
+
+_COLOUR = np.uint32(0xFF_FFFF)
 
 _LAYOUTS = {
     # bytes of a pixel: (bytes of 64 that hold whole pixels, bits that compare, bits of the id, multiplier)
@@ -30,30 +33,6 @@ _COLOUR_OF_RGBA = 0x7777_7777_7777_7777
 
 
 @kernel
-def _add(keys: Any, counts: Any, key: Any, pixels: Any, shift: Any) -> Any:
-    """Add to the entry of a key; 1 if the key is new. A count of 0 marks a free slot."""
-    slot = np.int64((key * _SPREAD) >> shift)
-    while counts[slot] != 0:
-        if keys[slot] == key:
-            counts[slot] += pixels
-            return 0
-        slot = (slot + 1) & (counts.size - 1)
-    keys[slot] = key
-    counts[slot] = pixels
-    return 1
-
-
-@kernel
-def _grow(keys: Any, counts: Any, shift: Any) -> Any:
-    larger = np.empty(counts.size * 4, np.uint64)
-    amounts = np.zeros(counts.size * 4, np.int64)
-    for slot in range(counts.size):
-        if counts[slot] != 0:
-            _add(larger, amounts, keys[slot], counts[slot], shift)
-    return larger, amounts
-
-
-@kernel
 def _read(pixels: Any, i: Any, step: Any) -> Any:
     value = np.uint32(0)
     for k in range(step):
@@ -62,63 +41,98 @@ def _read(pixels: Any, i: Any, step: Any) -> Any:
 
 
 @kernel
-def _overlap(truth: Any, prediction: Any, step: Any, block: Any, compare: Any, bits: Any, multiplier: Any) -> Any:
-    """Keys `truth id << 32 | prediction id` and their pixels, of two flat uint8 arrays of `step` bytes a pixel."""
-    shift = np.uint64(64 - 12)
-    keys = np.empty(4096, np.uint64)
-    counts = np.zeros(4096, np.int64)
-    used = 0
+def _fill(truth: Any, prediction: Any, step: Any, layout: Any, keys: Any, counts: Any, state: Any) -> Any:
+    """Count runs until the hash table is half full or the maps end; `state` is where it stopped.
+
+    A function of its own, with all it does written out: calls of other kernels, and names that are given another array,
+    count references to arrays, which costs more than the counting.
+    """
+    block, compare, bits, multiplier = layout
+    i, start, used = state[0], state[1], state[2]
     n = truth.size
-    start = 0
-    i = 0
-    key = _NONE
-    while i < n:
-        changes = _NONE
-        wide = i >= step and i + 64 <= n
+    last = np.uint64(counts.size - 1)
+    shift = np.uint64(64 - trailing_zeros(np.uint64(counts.size)))
+    most = counts.size // 2 - 64
+    key = np.uint64(_read(truth, start, step) & bits) << _HALF | np.uint64(_read(prediction, start, step) & bits)
+    while i <= n and used < most:
+        wide = i + 64 <= n
         if wide:
             changes = differs(truth, i, truth, i - step) | differs(prediction, i, prediction, i - step)
             changes &= compare
             after = i + block
         else:
-            # The first pixel, and those too near the end to be read by 64.
+            # Pixels too near the end to be read by 64; the last "change" is the end.
             changes = _ONE
             after = i + step
         while changes != _NONE:
             pixel = (trailing_zeros(changes) * multiplier) >> 7
+            changes &= _ABOVE << np.uint64((pixel + 1) * step - 1)
             at = i + pixel * step
-            if at > start:
-                used += _add(keys, counts, key, at - start, shift)
-                if used * 2 > counts.size:
-                    shift -= np.uint64(2)
-                    keys, counts = _grow(keys, counts, shift)
+            slot = (key * _SPREAD) >> shift
+            while keys[slot] != key and counts[slot] != 0:
+                slot = (slot + _ONE) & last
+            if counts[slot] == 0:
+                keys[slot] = key
+                used += 1
+            counts[slot] += at - start
             start = at
             if wide:
                 here = load32(truth, at) & bits
                 other = load32(prediction, at) & bits
-            else:
-                here = _read(truth, at, step) & bits
-                other = _read(prediction, at, step) & bits
-            key = np.uint64(here) << _HALF | np.uint64(other)
-            changes &= np.uint64(0xFFFF_FFFF_FFFF_FFFE) << np.uint64((pixel + 1) * step - 1)
+                key = np.uint64(here) << _HALF | np.uint64(other)
+            elif at < n:
+                key = np.uint64(_read(truth, at, step) & bits) << _HALF | np.uint64(_read(prediction, at, step) & bits)
         i = after
-    if n > start:
-        used += _add(keys, counts, key, n - start, shift)
-    found = np.empty(used, np.uint64)
-    pixels = np.empty(used, np.int64)
+    state[0], state[1], state[2] = i, start, used
+
+
+@kernel
+def _grow(keys: Any, counts: Any, larger: Any, amounts: Any) -> Any:
+    last = np.uint64(amounts.size - 1)
+    shift = np.uint64(64 - trailing_zeros(np.uint64(amounts.size)))
+    for old in range(counts.size):
+        if counts[old] != 0:
+            slot = (keys[old] * _SPREAD) >> shift
+            while amounts[slot] != 0:
+                slot = (slot + _ONE) & last
+            larger[slot] = keys[old]
+            amounts[slot] = counts[old]
+
+
+@kernel
+def _count(truth: Any, prediction: Any, step: Any, layout: Any) -> Any:
+    """Keys `truth id << 32 | prediction id` and their pixels, of two flat uint8 arrays of `step` bytes a pixel."""
+    # An open hash table; a count of 0 marks a free slot.
+    keys = np.empty(4096, np.uint64)
+    counts = np.zeros(4096, np.int64)
+    # The byte that comes next, where the current run begins, the entries used.
+    state = np.array([step, 0, 0])
+    _fill(truth, prediction, step, layout, keys, counts, state)
+    while state[0] <= truth.size:
+        larger = np.empty(counts.size * 4, np.uint64)
+        amounts = np.zeros(counts.size * 4, np.int64)
+        _grow(keys, counts, larger, amounts)
+        keys, counts = larger, amounts
+        _fill(truth, prediction, step, layout, keys, counts, state)
+    found = np.empty(state[2], np.uint64)
+    pixels = np.empty(state[2], np.int64)
     k = 0
-    for slot in range(counts.size):
-        if counts[slot] != 0:
-            found[k] = keys[slot]
-            pixels[k] = counts[slot] // step
+    for old in range(counts.size):
+        if counts[old] != 0:
+            found[k] = keys[old]
+            pixels[k] = counts[old] // step
             k += 1
     return found, pixels
 
 
 @kernel
 def _ids(colours: Any, channels: Any) -> Any:
-    ids = np.empty(colours.size // channels, np.uint32)
-    for k in range(ids.size):
-        ids[k] = _read(colours, k * channels, 3)
+    n = colours.size // channels
+    ids = np.empty(n, np.uint32)
+    # Four bytes are read for each but the last, which has perhaps only three.
+    for k in range(n - 1):
+        ids[k] = load32(colours, k * channels) & _COLOUR
+    ids[n - 1] = _read(colours, (n - 1) * channels, 3)
     return ids
 
 
@@ -126,17 +140,16 @@ Rows = tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.int64]]
 
 
 def _rows(truth: NDArray[Any], prediction: NDArray[Any], step: int, alpha: bool = False) -> Rows:
+    if truth.size == 0:
+        return np.empty(0, np.uint32), np.empty(0, np.uint32), np.empty(0, np.int64)
     block, compare, bits, multiplier = _LAYOUTS[step]
     if alpha:
         compare, bits = _COLOUR_OF_RGBA, 0xFF_FFFF
-    keys, pixels = _overlap(
+    keys, pixels = _count(
         truth.reshape(-1).view(np.uint8),
         prediction.reshape(-1).view(np.uint8),
         step,
-        block,
-        np.uint64(compare),
-        np.uint32(bits),
-        multiplier,
+        (block, np.uint64(compare), np.uint32(bits), multiplier),
     )
     order = keys.argsort()
     keys = keys[order]

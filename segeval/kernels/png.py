@@ -12,25 +12,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segeval.kernels.jit import kernel
-from segeval.kernels.vector import WIDTH, add, copy, differs, nonzero, repeater, summer, trailing_zeros
+from segeval.kernels.vector import WIDTH, add, copy, differs, filler, load32, nonzero, summer, trailing_zeros
 
 PADDING = 64
 """Bytes beyond the last row that the kernels may write."""
 
 _sum1, _sum2, _sum3, _sum4 = summer(1), summer(2), summer(3), summer(4)
-_repeat1, _repeat2, _repeat3, _repeat4 = repeater(1), repeater(2), repeater(3), repeater(4)
+_U = np.uint64
+_NONE = np.uint64(0)
+_fill1, _fill2, _fill3, _fill4 = filler(1), filler(2), filler(3), filler(4)
 
 
 @kernel
-def _repeat(out: Any, i: Any, step: Any) -> Any:
-    if step == 1:
-        _repeat1(out, i)
-    elif step == 2:
-        _repeat2(out, i)
-    elif step == 3:
-        _repeat3(out, i)
-    else:
-        _repeat4(out, i)
+def _predicted(left: Any, up: Any, corner: Any) -> Any:
+    """Paeth's predictor: whichever of the three is nearest to left + up - corner."""
+    to_left, to_up, to_corner = abs(up - corner), abs(left - corner), abs(left + up - 2 * corner)
+    value = up if to_up <= to_corner else corner
+    return left if to_left <= to_up and to_left <= to_corner else value
 
 
 @kernel
@@ -52,59 +50,85 @@ def _sub(out: Any, at: Any, raw: Any, source: Any, stride: Any, step: Any) -> An
 
 @kernel
 def _average(out: Any, at: Any, above: Any, raw: Any, source: Any, stride: Any, step: Any) -> Any:
-    for k in range(step):
-        out[at + k] = raw[source + k] + (out[above + k] >> 1)
-    k = step
+    multiplier = (127 + step) // step  # x * multiplier >> 7 is x // step for x up to 64
+    left = np.uint32(0)
+    k = 0
     while k < stride:
-        if step <= 4:
-            # No difference, and above the value of the pixel to the left: that value again.
-            _repeat(out, at + k, step)
-            quiet = trailing_zeros(nonzero(raw, source + k) | differs(out, at + k, out, above + k))
-            k += quiet // step * step
-            if quiet == WIDTH:
-                continue
-        for b in range(at + k, min(at + k + step, at + stride)):
-            mean = (np.int64(out[b - step]) + np.int64(out[b - at + above])) >> 1
-            out[b] = raw[b - at + source] + mean
+        # No difference, and above the value of the pixel to the left: that value again.
+        if step == 1:
+            _fill1(out, at + k, left)
+        elif step == 2:
+            _fill2(out, at + k, left)
+        elif step == 3:
+            _fill3(out, at + k, left)
+        else:
+            _fill4(out, at + k, left)
+        changes = nonzero(raw, source + k) | differs(out, at + k, out, above + k)
+        k += ((trailing_zeros(changes) * multiplier) >> 7) * step
+        if changes == _NONE or k >= stride:
+            continue
+        before, left = left, np.uint32(0)
+        for b in range(step):
+            mean = (((before >> _U(8 * b)) & _U(255)) + _U(out[_U(above + k + b)])) >> _U(1)
+            value = (_U(raw[_U(source + k + b)]) + mean) & _U(255)
+            out[_U(at + k + b)] = value
+            left |= np.uint32(value << _U(8 * b))
         k += step
 
 
 @kernel
 def _paeth(out: Any, at: Any, above: Any, raw: Any, source: Any, stride: Any, step: Any) -> Any:
-    for k in range(step):
-        out[at + k] = raw[source + k] + out[above + k]
-    k = step
+    multiplier = (127 + step) // step
+    pixel = np.uint32((1 << 8 * step) - 1)
+    # The pixels to the left and above it stay in registers: reading back what was just written in pieces is slow.
+    left = corner = np.uint32(0)
+    burst = 1
+    k = 0
     while k < stride:
-        if step <= 4:
-            corner = True
-            for b in range(k - step, k):
-                corner &= out[at + b] == out[above + b]
-            if corner:
-                # Left equals upper left, and stays so while there is no difference: a copy of the row above.
-                copy(out, at + k, out, above + k)
-                quiet = trailing_zeros(nonzero(raw, source + k))
+        if left == corner:
+            # It stays so while there is no difference: a copy of the row above.
+            copy(out, at + k, out, above + k)
+            changes = nonzero(raw, source + k)
+            quiet = ((trailing_zeros(changes) * multiplier) >> 7) * step
+            if quiet:
+                left = corner = load32(out, above + k + quiet - step) & pixel
+        else:
+            # Where above equals upper left, the predictor is left.
+            if step == 1:
+                _fill1(out, at + k, left)
+            elif step == 2:
+                _fill2(out, at + k, left)
+            elif step == 3:
+                _fill3(out, at + k, left)
             else:
-                # Where above equals upper left, the predictor is left.
-                _repeat(out, at + k, step)
-                quiet = trailing_zeros(nonzero(raw, source + k) | differs(out, above + k, out, above + k - step))
-            k += quiet // step * step
-            if quiet == WIDTH:
-                continue
-        for b in range(k, min(k + step, stride)):
-            left = np.int64(out[at + b - step])
-            up = np.int64(out[above + b])
-            corner_value = np.int64(out[above + b - step])
-            to_left = abs(up - corner_value)
-            to_up = abs(left - corner_value)
-            to_corner = abs(left + up - 2 * corner_value)
-            if to_left <= to_up and to_left <= to_corner:
-                value = left
-            elif to_up <= to_corner:
-                value = up
-            else:
-                value = corner_value
-            out[at + b] = raw[source + b] + value
-        k += step
+                _fill4(out, at + k, left)
+            changes = nonzero(raw, source + k) | differs(out, above + k, out, above + k - step)
+            quiet = ((trailing_zeros(changes) * multiplier) >> 7) * step
+        k += quiet
+        if changes == _NONE:
+            continue
+        # Where nothing is quiet, more and more pixels are undone before the next look.
+        burst = 1 if quiet else min(2 * burst, 16)
+        for _ in range(min(burst, (stride - k) // step)):
+            up = load32(out, above + k) & pixel
+            before, left = left, np.uint32(0)
+            for b in range(0, 8 * step, 8):
+                x, y, z = (before >> _U(b)) & _U(255), (up >> _U(b)) & _U(255), (corner >> _U(b)) & _U(255)
+                value = (_predicted(np.int64(x), np.int64(y), np.int64(z)) + np.int64(raw[_U(source + k)])) & 255
+                out[_U(at + k)] = value
+                left |= np.uint32(value << b)
+                k += 1
+            corner = up
+
+
+@kernel
+def _slow(out: Any, at: Any, above: Any, raw: Any, source: Any, stride: Any, step: Any, kind: Any) -> Any:
+    """Average and Paeth where pixels are larger than 4 bytes."""
+    for k in range(stride):
+        left = np.int64(out[at + k - step]) if k >= step else 0
+        corner = np.int64(out[above + k - step]) if k >= step else 0
+        up = np.int64(out[above + k])
+        out[at + k] = raw[source + k] + ((left + up) >> 1 if kind == 3 else _predicted(left, up, corner))
 
 
 @kernel
@@ -126,6 +150,8 @@ def _unfilter(raw: Any, source: Any, out: Any, lead: Any, rows: Any, stride: Any
         elif kind == 2:
             for k in range(0, stride, WIDTH):
                 add(out, at + k, raw, source + k, out, above + k)
+        elif (kind == 3 or kind == 4) and step > 4:
+            _slow(out, at, above, raw, source, stride, step, kind)
         elif kind == 3:
             _average(out, at, above, raw, source, stride, step)
         elif kind == 4:
@@ -134,6 +160,14 @@ def _unfilter(raw: Any, source: Any, out: Any, lead: Any, rows: Any, stride: Any
             return row
         source += stride
     return -1
+
+
+@kernel
+def swap_bytes(values: Any) -> None:
+    """Turn big-endian uint16 values, viewed as native ones, into native ones."""
+    for k in range(values.size):
+        value = np.uint32(values[k])
+        values[k] = value >> np.uint32(8) | value << np.uint32(8)
 
 
 def lead_of(stride: int) -> int:

@@ -121,21 +121,20 @@ def load32(typingctx: Any, a: Any, i: Any) -> Any:
     return types.uint32(a, _INDEX), codegen
 
 
-def repeater(step: int) -> Callable[..., Any]:
-    """`repeat(a, i)` sets `a[i:i + 64]` to repetitions of the `step` bytes before `i` (it reads the 16 before `i`)."""
+def filler(step: int) -> Callable[..., Any]:
+    """`fill(a, i, pixel)` sets `a[i:i + 64]` to repetitions of the low `step` bytes of a uint32."""
 
     @_operation
-    def repeat(typingctx: Any, a: Any, i: Any) -> Any:
+    def fill(typingctx: Any, a: Any, i: Any, pixel: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            before = builder.sub(args[1], ir.Constant(args[1].type, 16))
-            last = builder.load(_at(context, builder, signature.args[0], args[0], before, _SHORT), align=1)
-            filled = _lanes(builder, last, last, [16 - step + k % step for k in range(WIDTH)])
+            quad = builder.bitcast(args[2], ir.VectorType(_BYTE, 4))
+            filled = _lanes(builder, quad, quad, [k % step for k in range(WIDTH)])
             builder.store(filled, _at(context, builder, signature.args[0], args[0], args[1], _BYTES), align=1)
             return context.get_dummy_value()
 
-        return types.void(a, _INDEX), codegen
+        return types.void(a, _INDEX, types.uint32), codegen
 
-    return repeat
+    return fill
 
 
 def summer(step: int) -> Callable[..., Any]:

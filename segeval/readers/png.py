@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 import zlib
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segeval.errors import SegevalError
-from segeval.kernels.png import PADDING, lead_of, unfilter
+from segeval.kernels.png import PADDING, lead_of, swap_bytes, unfilter
 
 MOST_PIXELS = 2**28
 """Pixels admitted where neither an argument nor the environment variable SEGEVAL_MAX_PIXELS says otherwise."""
@@ -167,7 +168,9 @@ def decode_png(
             stride = header.stride(header.width)
             pixels = _plain(raw, header, header.width, header.height, scratch, file)
             if header.depth == 16:
-                pixels = pixels.view(">u2").astype(np.uint16)
+                pixels = pixels.view(np.uint16)
+                if sys.byteorder == "little":
+                    swap_bytes(pixels.reshape(-1))
             channels = _CHANNELS[header.colour]
             shape = (header.height, stride * 8 // header.bits)
             pixels = pixels.reshape(shape if channels == 1 else (*shape, channels))

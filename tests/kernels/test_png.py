@@ -69,6 +69,20 @@ def test_every_filter_is_undone(seed: int, height: int, width: int, step: int, n
     assert np.array_equal(image, rows)
 
 
+@pytest.mark.parametrize("step", [1, 2, 3, 4, 6, 8])
+@pytest.mark.parametrize("kind", [0, 1, 2, 3, 4])
+def test_one_odd_byte_at_every_place(kind: int, step: int) -> None:
+    # In the row that is undone, and in the row above it.
+    width = 140 // step
+    for row in (1, 2):
+        for place in range(width * step):
+            rows = np.full((4, width * step), 7, np.uint8)
+            rows[row, place] = 9
+            bad, image = undone(filtered(rows, [0, 0, kind, 0], step), 4, width * step, step)
+            assert bad == -1
+            assert np.array_equal(image, rows)
+
+
 @pytest.mark.parametrize("row", [0, 3, 199])
 def test_unknown_filter_names_its_row(row: int) -> None:
     raw = bytearray(200 * 6)

@@ -1,0 +1,216 @@
+"""Overlap and greedy matching of detections with truths, as the COCO evaluation does them, and its curves.
+
+Detections and truths of an image are sorted by class; a cell is one class of one image. Within a cell detections
+come in descending order of score and truths in the order of their file. Whether detection d is matched under threshold
+t and area range a is bit `shift(a) + t` of word `word(a)`: one word where all fit into 64 bits, else one word a range.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from segeval.kernels.jit import kernel
+
+
+@kernel
+def _box_overlap(p, q):  # type: ignore[no-untyped-def]
+    """Area of the intersection of two boxes x, y, width, height."""
+    width = min(p[2] + p[0], q[2] + q[0]) - max(p[0], q[0])
+    if width <= 0:
+        return 0.0
+    height = min(p[3] + p[1], q[3] + q[1]) - max(p[1], q[1])
+    if height <= 0:
+        return 0.0
+    return width * height
+
+
+@kernel
+def _beyond(values, low, high, limit):  # type: ignore[no-untyped-def]
+    """The first place of ascending values in `[low, high)` that exceeds a limit."""
+    while low < high:
+        middle = (low + high) // 2
+        if values[middle] > limit:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+@kernel
+def _common(starts, ends, i, last_i, j, last_j):  # type: ignore[no-untyped-def]
+    """Pixels in both of two lists of runs."""
+    # Skip what ends before the other begins: masks far down the columns share no early runs.
+    if ends[i] <= starts[j]:
+        i = _beyond(ends, i, last_i, starts[j])
+    elif ends[j] <= starts[i]:
+        j = _beyond(ends, j, last_j, starts[i])
+    common = np.int64(0)
+    while i < last_i and j < last_j:
+        end_i = ends[i]
+        end_j = ends[j]
+        shared = np.int64(min(end_i, end_j)) - max(starts[i], starts[j])
+        common += max(shared, np.int64(0))
+        i += end_i <= end_j
+        j += end_j <= end_i
+    return common
+
+
+@kernel
+def _overlap(d, g, crowd, masks, dets, truths, least, starts, ends):  # type: ignore[no-untyped-def]
+    """IoU of a detection and a truth (a crowd divides by the detection alone), or 0 where it is surely below `least`.
+
+    `dets` and `truths` are (boxes, pixels, first, stop); the bound is exact because IoU grows with the intersection,
+    in floating point too.
+    """
+    inter = _box_overlap(dets[0][d], truths[0][g])
+    if inter <= 0.0:
+        return 0.0
+    if not masks:
+        area = dets[0][d, 2] * dets[0][d, 3]
+        if crowd:
+            return inter / area
+        return inter / (area + truths[0][g, 2] * truths[0][g, 3] - inter)
+    area = dets[1][d]
+    other = truths[1][g]
+    bound = min(min(area, other), inter)
+    if bound / (area if crowd else area + other - bound) < least:
+        return 0.0
+    common = np.float64(_common(starts, ends, dets[2][d], dets[3][d], truths[2][g], truths[3][g]))
+    if common == 0.0:
+        return 0.0
+    return common / (area if crowd else area + other - common)
+
+
+@kernel
+def _assign(found, ious, near, outside, crowd, lost, taken, word, shift, thresholds):  # type: ignore[no-untyped-def]
+    """Which of `near` candidates a detection takes at each threshold of one area range.
+
+    Truths inside the range come first; only where none of them fits does one outside it count, and the detection is
+    then ignored. Returns the bits of the thresholds where it matched and those where the match is ignored; sets
+    `taken`. Of equal IoUs the later truth wins.
+    """
+    matched = np.uint64(0)
+    ignored = np.uint64(0)
+    one = np.uint64(1)
+    for t in range(thresholds.size):
+        bit = one << np.uint64(shift + t)
+        for ignoring in range(2):
+            best = -1
+            least = thresholds[t]
+            for c in range(near):
+                g = found[c]
+                if outside[g] != ignoring or ious[c] < least or (taken[g, word] & bit and not crowd[g]):
+                    continue
+                least = ious[c]
+                best = g
+            if best >= 0:
+                taken[best, word] |= bit
+                if not lost[best]:
+                    matched |= bit
+                if ignoring:
+                    ignored |= bit
+                break
+    return matched, ignored
+
+
+@kernel
+def match(  # type: ignore[no-untyped-def]
+    masks, most, thresholds, ranges, det_image, truth_image, det_class, truth_class,
+    det_area, truth_area, crowd, lost, dets, truths, starts, ends,
+):  # fmt: skip
+    """Match every cell; returns rank (-1 beyond `most`), matched and ignored words of the detections.
+
+    Parameters are whether overlap is of masks, the most detections a cell, thresholds (T) ascending and already below
+    one, area ranges (A, 2) closed, offsets of each image's detections and truths, classes, areas that decide on the
+    range, crowd flags, truths whose matches are lost (`lost`), and the geometry.
+    """
+    count = det_class.size
+    limit = thresholds.size
+    areas = ranges.shape[0]
+    single = limit * areas <= 64
+    words = 1 if single else areas
+    rank = np.full(count, -1, np.int32)
+    matched = np.zeros((count, words), np.uint64)
+    ignored = np.zeros((count, words), np.uint64)
+    taken = np.zeros((truth_class.size, words), np.uint64)
+    outside = np.zeros((areas, truth_class.size), np.uint8)
+    for a in range(areas):
+        for g in range(truth_class.size):
+            outside[a, g] = crowd[g] or truth_area[g] < ranges[a, 0] or truth_area[g] > ranges[a, 1]
+    found = np.empty(64, np.int64)
+    ious = np.empty(64, np.float64)
+    one = np.uint64(1)
+    every = (one << np.uint64(limit)) - one if limit < 64 else ~np.uint64(0)
+    for image in range(det_image.size - 1):
+        d = det_image[image]
+        low = truth_image[image]
+        while d < det_image[image + 1]:
+            kind = det_class[d]
+            while low < truth_image[image + 1] and truth_class[low] < kind:
+                low += 1
+            high = low
+            while high < truth_image[image + 1] and truth_class[high] == kind:
+                high += 1
+            if high - low > found.size:
+                found = np.empty(2 * (high - low), np.int64)
+                ious = np.empty(2 * (high - low), np.float64)
+            place = 0
+            while d < det_image[image + 1] and det_class[d] == kind:
+                if place < most:
+                    rank[d] = place
+                    near = 0
+                    for g in range(low, high):
+                        iou = _overlap(d, g, crowd[g], masks, dets, truths, thresholds[0], starts, ends)
+                        if iou >= thresholds[0]:
+                            found[near] = g
+                            ious[near] = iou
+                            near += 1
+                    for a in range(areas):
+                        word = 0 if single else a
+                        shift = a * limit if single else 0
+                        hit = np.uint64(0)
+                        skipped = np.uint64(0)
+                        if near == 1:
+                            # One candidate: every threshold that its IoU reaches and that is still free, at once.
+                            g = found[0]
+                            reached = 0
+                            while reached < limit and ious[0] >= thresholds[reached]:
+                                reached += 1
+                            hit = ((one << np.uint64(reached)) - one if reached < 64 else every) << np.uint64(shift)
+                            if not crowd[g]:
+                                hit &= ~taken[g, word]
+                            taken[g, word] |= hit
+                            if outside[a, g]:
+                                skipped = hit
+                            if lost[g]:
+                                hit = np.uint64(0)
+                        elif near > 1:
+                            hit, skipped = _assign(
+                                found, ious, near, outside[a], crowd, lost, taken, word, shift, thresholds
+                            )
+                        if det_area[d] < ranges[a, 0] or det_area[d] > ranges[a, 1]:
+                            skipped |= every << np.uint64(shift) & ~hit
+                        matched[d, word] |= hit
+                        ignored[d, word] |= skipped
+                place += 1
+                d += 1
+            low = high
+    return rank, matched, ignored
+
+
+@kernel
+def truth_hashes(image, classes, crowd, areas, boxes, first, stop, starts, ends, out):  # type: ignore[no-untyped-def]
+    """Add to `out` one 64-bit hash a truth: class, crowd, stated area, and its runs or, without runs, its box.
+
+    The sum over an image's truths does not depend on their order.
+    """
+    prime = np.uint64(0x9E3779B97F4A7C15)
+    for g in range(image.size):
+        state = np.uint64(classes[g]) * prime + np.uint64(crowd[g])
+        state = (state ^ areas[g]) * prime
+        for k in range(4):
+            state = ((state ^ (state >> np.uint64(29))) ^ boxes[g, k]) * prime
+        for r in range(first[g], stop[g]):
+            pair = np.uint64(starts[r]) << np.uint64(32) | np.uint64(ends[r])
+            state = ((state ^ (state >> np.uint64(29))) ^ pair) * prime
+        out[image[g]] += state ^ (state >> np.uint64(32))
