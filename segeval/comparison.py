@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from segeval.errors import Caution
+from segeval.comparability import comparable
+from segeval.errors import Caution, SegevalError
+from segeval.paired import holm
+from segeval.pairwise import PairClassDifference, PairDifference, begin
 from segeval.resampling import Interval
 from segeval.result import Result
 from segeval.samples import Key
 from segeval.signature import Signature
+from segeval.tasks import saved_rule
+
+IMAGE_FIGURES = {"semantic": "mIoU", "panoptic": "PQ", "instance": "F1"}
+
+LETTERS = "abcdefghijklmnoprstuvwxyz"
+
+# Images with the largest change that are kept, each way.
+CHANGES = 10
 
 
 @dataclass(frozen=True)
@@ -170,4 +182,152 @@ class Comparison:
     signature: Signature
     allowed: tuple[str, ...] = ()
     warnings: tuple[Caution, ...] = ()
-    provenance: Mapping[str, str] = field(default_factory=dict)
+
+
+def compare(
+    results: Mapping[str, Result],
+    *,
+    interval: Interval | None = None,
+    allow: Collection[str] = (),
+    metric: str | None = None,
+    groups: Mapping[Key, str] | None = None,
+    workers: int | None = None,
+) -> Comparison:
+    """Compare runs on the same images, in pairs.
+
+    Parameters
+    ----------
+    results
+        Two or more runs with their evidence, by name.
+    interval
+        How intervals and tests are made; the defaults of `Interval` if None.
+    allow
+        Keys of the signature in which the runs may differ. With ``truth`` the images that all runs have are compared.
+    metric
+        The value that decides; the task's headline if None.
+    groups
+        The group of each image, for images that depend on one another; all of one group are drawn together.
+    workers
+        Threads; as many as there are cores if None. They don't change the result.
+
+    Raises
+    ------
+    SegevalError
+        If tasks, truths or conventions differ (naming the key), a run lacks its rows, or there is nothing to compare.
+    """
+    if len(results) < 2:
+        raise SegevalError("one run is no comparison", remedy="give two or more")
+    names = list(results)
+    allowed, warnings, runs = comparable(results, allow)
+    study = begin(runs, interval or Interval(), groups, workers)
+    values = study.evidences[0].values
+    deciding = metric or values[0]
+    if deciding not in values:
+        raise SegevalError(f"there is no {deciding!r} in these runs", remedy=f"give one of {', '.join(values)}")
+    pairs = [(a, b) for a in range(len(runs)) for b in range(a + 1, len(runs))]
+    found: list[Difference] = []
+    classes: list[ClassDifference] = []
+    for a, b in pairs:
+        # In the order of names and then turned round, so that no number depends on the order of the runs.
+        sign = 1 if names[a] < names[b] else -1
+        i, j = (a, b) if sign == 1 else (b, a)
+        found += [_difference(a, b, sign, one) for one in study.differences(i, j)]
+        classes += [_class_difference(a, b, sign, one) for one in study.class_differences(i, j)]
+    found = _corrected(found, values, study.interval.alpha)
+    per_image = np.array([_figure_of_images(run) for run in runs])
+    marks = tuple(mark(i) for i in range(len(runs)))
+    return Comparison(
+        task=runs[0].task,
+        metric=deciding,
+        systems=tuple(
+            System(name, marks[i], study.attached(i), beaten(i, found, deciding, marks)) for i, name in enumerate(names)
+        ),
+        differences=tuple(found),
+        classes=tuple(classes),
+        records=tuple(_record(per_image, a, b) for a, b in pairs),
+        changes=tuple(c for a, b in pairs for c in _changes(per_image, study.evidences[0].keys, a, b)),
+        image_figure=IMAGE_FIGURES[runs[0].task],
+        images=study.evidences[0].keys,
+        per_image=per_image,
+        interval=study.interval,
+        interval_signature=study.signature(),
+        signature=runs[0].signature,
+        allowed=allowed,
+        warnings=(*warnings, *study.cautions()),
+    )
+
+
+def mark(position: int) -> str:
+    """a to z without q, which has no superscript; then aa, ab and so on."""
+    text = ""
+    while True:
+        position, letter = divmod(position, len(LETTERS))
+        text = LETTERS[letter] + text
+        if position == 0:
+            return text
+        position -= 1
+
+
+def beaten(system: int, found: Sequence[Difference], metric: str, marks: Sequence[str]) -> tuple[str, ...]:
+    """Marks of the systems that one beats significantly."""
+    out = []
+    for d in found:
+        if d.metric == metric and d.significant and system in (d.first, d.second):
+            other, gain = (d.first, d.value) if d.second == system else (d.second, -d.value)
+            if gain > 0:
+                out.append(marks[other])
+    return tuple(out)
+
+
+def _difference(a: int, b: int, sign: int, found: PairDifference) -> Difference:
+    value, low, high = _turned(sign, found.value, found.low, found.high)
+    return Difference(found.name, a, b, value, low, high, found.p_bootstrap, found.p_randomization, math.nan, False)
+
+
+def _class_difference(a: int, b: int, sign: int, found: PairClassDifference) -> ClassDifference:
+    first, second = (found.first, found.second) if sign == 1 else (found.second, found.first)
+    value, low, high = _turned(sign, second - first if sign == 1 else first - second, found.low, found.high)
+    return ClassDifference(found.figure, a, b, found.id, found.name, first, second, value, low, high)
+
+
+def _turned(sign: int, value: float, low: float, high: float) -> tuple[float, float, float]:
+    """A difference and its bounds, seen from the other side if the sign says so; without negative zeros."""
+    return (value, low, high) if sign == 1 else (0.0 - value, 0.0 - high, 0.0 - low)
+
+
+def _corrected(found: Sequence[Difference], metrics: Sequence[str], alpha: float) -> list[Difference]:
+    """Holm's correction over the pairs of each metric; by metric, then by pair."""
+    out = []
+    for metric in metrics:
+        family = [d for d in found if d.metric == metric]
+        corrected = holm([d.p_bootstrap for d in family])
+        out += [replace(d, p=p, significant=p <= alpha) for d, p in zip(family, corrected, strict=True)]
+    return out
+
+
+def _figure_of_images(run: Result) -> NDArray[np.float64]:
+    """The per-image figure, in the order of the tally's keys."""
+    assert run.tally is not None
+    name = IMAGE_FIGURES[run.task]
+    found = {row["image"]: row[name] for row in saved_rule(dict(run.rule)).per_image(run.tally)}
+    return np.array([found[key] for key in run.tally.keys], np.float64)
+
+
+def _record(per_image: NDArray[np.float64], a: int, b: int) -> Record:
+    change = per_image[b] - per_image[a]
+    wins, ties, losses = (int(which.sum()) for which in (change > 0, change == 0, change < 0))
+    return Record(a, b, wins, ties, losses, len(change) - wins - ties - losses)
+
+
+def _changes(per_image: NDArray[np.float64], keys: Sequence[Key], a: int, b: int) -> list[ImageChange]:
+    """The largest gains and then the largest losses, largest first; equal ones in the order of the images."""
+    change = per_image[b] - per_image[a]
+    out = []
+    for sign in (-1, 1):
+        order = np.argsort(sign * change, kind="stable")[:CHANGES].tolist()
+        out += [
+            ImageChange(keys[i], a, b, float(per_image[a, i]), float(per_image[b, i]), float(change[i]))
+            for i in order
+            if sign * change[i] < 0
+        ]
+    return out

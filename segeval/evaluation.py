@@ -22,18 +22,12 @@ from segeval.samples import Key, Pair
 from segeval.tally import Tally, merge
 from segeval.tasks import rule_of
 from segeval.taxonomy import Taxonomy
+from segeval.workers import available_workers
 
 # Images a chunk: enough that adding up is cheap beside reading, few enough that threads end together.
 CHUNK = 32
 
 Progress = Callable[[int, int], object]
-
-
-def available_workers() -> int:
-    """Threads that this process may run at once."""
-    if hasattr(os, "sched_getaffinity"):
-        return max(1, len(os.sched_getaffinity(0)))
-    return max(1, os.cpu_count() or 1)
 
 
 def evaluate(source: Source, metric: Metric, *, workers: int | None = None, progress: Progress | None = None) -> Tally:

@@ -115,7 +115,8 @@ def blocks(units: int, most: int) -> NDArray[np.int64]:
 
 def left_out(block: NDArray[np.int64], indices: Sequence[int] | range) -> NDArray[np.float64]:
     """Weights that leave out one block each: (R, units)."""
-    return (block[None, :] != np.array(indices, np.int64)[:, None]).astype(np.float64)
+    kept: NDArray[np.bool_] = block[None, :] != np.array(indices, np.int64)[:, None]
+    return kept.astype(np.float64)
 
 
 def chunks(count: int, units: int) -> Iterator[range]:

@@ -16,7 +16,7 @@ from segeval.metric import option, rule_to_dict, void_value
 from segeval.result import Result
 from segeval.samples import Key, Pair
 from segeval.signature import Signature
-from segeval.tally import Rows, Tally, image_digest, in_order
+from segeval.tally import Rows, Tally, image_digest, in_order, join_iou, split_iou
 from segeval.taxonomy import Taxonomy
 from segeval.version import __version__
 
@@ -372,8 +372,13 @@ def _add_up(
     return Rows(image[starts], {"truth": truth[starts], "prediction": predicted[starts]}, {"pixels": sums})
 
 
+def mean_of_parts(high: NDArray[np.int64], low: NDArray[np.int64], defined: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The mean of figures from the sums of their exact parts (`tally.split_iou`) and how many were defined."""
+    return ratio(join_iou(high, low), defined)
+
+
 def _mean_over_images(values: NDArray[np.float64]) -> Any:
-    """Mean over the first axis of what is defined."""
-    moved = np.moveaxis(values, 0, -1)
-    mean = mean_over_classes(moved)
+    """Mean over the first axis of what is defined; summed in whole numbers, so that the order is no matter."""
+    high, low = split_iou(np.nan_to_num(values))
+    mean = mean_of_parts(high.sum(axis=0), low.sum(axis=0), (~np.isnan(values)).sum(axis=0))
     return float(mean) if mean.ndim == 0 else mean

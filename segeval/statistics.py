@@ -1,0 +1,260 @@
+"""Intervals of every number of a run, from its rows alone: the bootstrap over images (Efron 1979; Efron 1987)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segeval.errors import Caution, SegevalError
+from segeval.evidence import Evidence, Figures, evidence_of
+from segeval.resampling import Interval, blocks, chunks, drawn, in_threads, left_out
+from segeval.result import Result
+from segeval.workers import available_workers
+
+RARE_CODE = "rare-classes"
+
+# A class in fewer images than this makes intervals too narrow; see benchmarks/COVERAGE.md.
+RARE = 100
+
+# A bound needs this share of the resamples to be defined.
+LEAST_DEFINED = 0.5
+
+_NORMAL = NormalDist()
+
+
+def with_intervals(
+    result: Result,
+    interval: Interval | None = None,
+    *,
+    groups: NDArray[np.int64] | None = None,
+    workers: int | None = None,
+) -> Result:
+    """A result with an interval for every headline value and every figure of a class.
+
+    Parameters
+    ----------
+    result
+        With its evidence.
+    interval
+        The settings; the defaults of `Interval` if None.
+    groups
+        int64 (images,): the group of each image, numbered from 0 without gaps. Groups are drawn whole; images that
+        depend on one another, such as the frames of a video, belong into one. Every image is its own group if None.
+    workers
+        Threads; as many as there are cores if None. They don't change the result.
+
+    Returns
+    -------
+    Result
+        With `intervals`, `class_intervals`, `interval_signature`, and a caution that names rare classes.
+
+    Raises
+    ------
+    SegevalError
+        If there are no rows by image, or fewer than two groups.
+    """
+    chosen = interval or Interval()
+    evidence = evidence_of(result)
+    block = unit_of_image(evidence, groups)
+    figures = resample([evidence], chosen, block, workers)[0]
+    bounds = bounds_of(evidence, figures, chosen, block, workers)
+    return attach(result, evidence, bounds, chosen, groups)
+
+
+def attach(
+    result: Result, evidence: Evidence, bounds: Figures, interval: Interval, groups: NDArray[np.int64] | None
+) -> Result:
+    """The result with bounds of its values (2, V) and of its classes (2, K, F)."""
+    values = {n: _pair(bounds.values[:, v]) for v, n in enumerate(evidence.values) if n in result.values}
+    classes = tuple(
+        {"id": i, **{n: _pair(bounds.classes[:, k, f]) for f, n in enumerate(evidence.figures)}}
+        for k, i in enumerate(evidence.class_ids)
+    )
+    units, word = unit_count(evidence, groups)
+    return result.with_(
+        intervals=values,
+        class_intervals=classes,
+        interval_signature=interval.signature(units, word),
+        warnings=(*result.warnings, *cautions(evidence, groups)),
+    )
+
+
+def _pair(bounds: NDArray[np.float64]) -> tuple[float, float]:
+    return float(bounds[0]), float(bounds[1])
+
+
+def unit_count(evidence: Evidence, groups: NDArray[np.int64] | None) -> tuple[int, str]:
+    """How many units are drawn, and what they are called."""
+    return (len(evidence.keys), "images") if groups is None else (int(groups.max()) + 1, "groups")
+
+
+def unit_of_image(evidence: Evidence, groups: NDArray[np.int64] | None) -> NDArray[np.int64]:
+    """The unit that each image is drawn with: (images).
+
+    Raises
+    ------
+    SegevalError
+        If there are fewer than two units.
+    """
+    units, word = unit_count(evidence, groups)
+    if units < 2:
+        raise SegevalError(
+            f"an interval needs at least 2 {word}, and this run has {units}", remedy="score more images, or no interval"
+        )
+    return np.arange(units) if groups is None else groups
+
+
+def _expand(weights: NDArray[np.float64], unit: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Weights of units as weights of images."""
+    return weights if len(unit) == weights.shape[1] and unit[-1] == len(unit) - 1 else weights[:, unit]
+
+
+def _joined(parts: Sequence[Figures]) -> Figures:
+    return Figures(np.concatenate([p.values for p in parts]), np.concatenate([p.classes for p in parts]))
+
+
+def resample(
+    evidences: Sequence[Evidence],
+    interval: Interval,
+    unit: NDArray[np.int64],
+    workers: int | None = None,
+    seed: int | None = None,
+) -> list[Figures]:
+    """The figures of every run on the same drawn data sets: B rows for each run."""
+    units = int(unit.max()) + 1
+    drawing = interval.seed if seed is None else seed
+
+    def work(part: range) -> list[Figures]:
+        weights = _expand(drawn(drawing, part, units), unit)
+        return [evidence.at(weights) for evidence in evidences]
+
+    parts = in_threads(work, list(chunks(interval.resamples, len(unit))), workers or available_workers())
+    return [_joined([part[e] for part in parts]) for e in range(len(evidences))]
+
+
+def jackknife(evidences: Sequence[Evidence], unit: NDArray[np.int64], workers: int | None = None) -> list[Figures]:
+    """The figures of every run without one unit at a time (or one block of units, where AP has many)."""
+    units = int(unit.max()) + 1
+    block = blocks(units, min(e.most_blocks for e in evidences))
+    count = int(block.max()) + 1
+
+    def work(part: range) -> list[Figures]:
+        weights = _expand(left_out(block, part), unit)
+        return [evidence.at(weights) for evidence in evidences]
+
+    parts = in_threads(work, list(chunks(count, len(unit))), workers or available_workers())
+    return [_joined([part[e] for part in parts]) for e in range(len(evidences))]
+
+
+def bounds_of(
+    evidence: Evidence, figures: Figures, interval: Interval, unit: NDArray[np.int64], workers: int | None
+) -> Figures:
+    """Bounds of every number: (2, V) and (2, K, F)."""
+    once = evidence.at(np.ones((1, len(unit))))
+    left = jackknife([evidence], unit, workers)[0] if interval.method == "bca" else None
+    return Figures(
+        bounds(figures.values, once.values[0], interval, None if left is None else left.values),
+        bounds(figures.classes, once.classes[0], interval, None if left is None else left.classes),
+    )
+
+
+def bounds(
+    samples: NDArray[np.float64],
+    estimate: NDArray[np.float64],
+    interval: Interval,
+    left: NDArray[np.float64] | None = None,
+) -> NDArray[np.float64]:
+    """Lower and upper bound (2, ...) of estimates (...) from resampled ones (B, ...).
+
+    Undefined resamples are left out, which makes the interval one for data sets in which the number is defined;
+    with fewer than half of them defined, or an undefined estimate, both bounds are NaN. `left` holds the leave-one-out
+    estimates (N, ...) that ``bca`` needs. Where all resamples agree, both bounds are their value.
+    """
+    shape = samples.shape[1:]
+    flat = np.sort(samples.reshape(len(samples), -1), axis=0)  # NaN sorts last
+    middle = estimate.reshape(-1)
+    defined = (~np.isnan(flat)).sum(axis=0)
+    tails = np.array([interval.alpha / 2, 1 - interval.alpha / 2])
+    levels = np.repeat(tails[:, None], flat.shape[1], axis=1)
+    if interval.method == "bca":
+        assert left is not None
+        levels = bca_levels(flat, middle, defined, left.reshape(len(left), -1), tails)
+    out = np.stack([_quantile(flat, defined, q) for q in levels])
+    out[:, np.isnan(middle) | (defined < LEAST_DEFINED * len(flat))] = np.nan
+    return out.reshape(2, *shape)
+
+
+def _quantile(
+    ascending: NDArray[np.float64], defined: NDArray[np.int64], q: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Quantiles of columns with linear interpolation, the same at both ends: q and 1 - q mirror each other."""
+    place = np.clip(q, 0, 1) * (np.maximum(defined, 1) - 1)
+    below = np.floor(place).astype(np.int64)
+    above = np.minimum(below + 1, np.maximum(defined, 1) - 1)
+    column = np.arange(ascending.shape[1])
+    low, high = ascending[below, column], ascending[above, column]
+    between: NDArray[np.float64] = np.where(low == high, low, low + (high - low) * (place - below))
+    return between
+
+
+def bca_levels(
+    ascending: NDArray[np.float64],
+    estimate: NDArray[np.float64],
+    defined: NDArray[np.int64],
+    left: NDArray[np.float64],
+    tails: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """The quantiles (2, C) that BCa takes instead of the tails.
+
+    With z0 from the share of resamples below the estimate (ties count half) and a from the third moment of the
+    leave-one-out estimates: Phi(z0 + (z0 + z) / (1 - a (z0 + z))). A share of 0 or 1 is taken as half a resample.
+    """
+    below = (ascending < estimate).sum(axis=0) + 0.5 * (ascending == estimate).sum(axis=0)
+    count = np.maximum(defined, 1)
+    share = np.clip(below / count, 0.5 / count, 1 - 0.5 / count)
+    z0 = _inverse_normal(share)
+    with np.errstate(invalid="ignore"):
+        there = ~np.isnan(left)
+        mean = np.where(there, left, 0).sum(axis=0) / np.maximum(there.sum(axis=0), 1)
+        away = np.where(there, mean - left, 0.0)
+    # Scaled by the largest, so that cubes of tiny deviations don't vanish.
+    largest = np.abs(away).max(axis=0)
+    away = away / np.where(largest > 0, largest, 1.0)
+    square = (away**2).sum(axis=0)
+    a = (away**3).sum(axis=0) / np.where(square > 0, 6 * square**1.5, 1.0)
+    out = np.empty((2, len(z0)))
+    for row, tail in enumerate(tails):
+        z = z0 + _NORMAL.inv_cdf(float(tail))
+        room = 1 - a * z
+        # Past the pole the transformation has no meaning but its limit: the end of the resamples.
+        moved = np.where(room > 0, z0 + z / np.where(room > 0, room, 1.0), np.sign(z) * 40.0)
+        out[row] = [_NORMAL.cdf(v) for v in moved.tolist()]
+    return out
+
+
+def _inverse_normal(share: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.array([_NORMAL.inv_cdf(p) for p in share.tolist()])
+
+
+def cautions(evidence: Evidence, groups: NDArray[np.int64] | None) -> list[Caution]:
+    """What makes the intervals doubtful: classes in few images (or groups)."""
+    units, word = unit_count(evidence, groups)
+    presence = evidence.presence
+    if groups is not None:
+        together = np.zeros((units, presence.shape[1]), bool)
+        np.logical_or.at(together, groups, presence)
+        presence = together
+    seen = presence.sum(axis=0)
+    rare = [k for k in np.argsort(seen, kind="stable").tolist() if 0 < seen[k] < RARE]
+    if not rare:
+        return []
+    named = ", ".join(f"{evidence.class_names[k]} ({int(seen[k])})" for k in rare[:5])
+    more = f" and {len(rare) - 5} more" if len(rare) > 5 else ""
+    text = (
+        f"{len(rare)} of {int((seen > 0).sum())} classes are in fewer than {RARE} {word}: {named}{more}; "
+        "their intervals, and those of means over them, are too narrow"
+    )
+    return [Caution(RARE_CODE, text)]
