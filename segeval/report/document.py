@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from segeval.comparison import Comparison, System
+from segeval.comparison import Comparison, System, mark
 from segeval.diagnosis import confusion_of, taxonomy_of
 from segeval.errors import SegevalError
 from segeval.files import write_atomic
@@ -83,11 +83,7 @@ def named_systems(results: Sequence[Result], names: Sequence[str] | None = None)
     if names is not None and len(names) != len(results):
         raise SegevalError(f"{len(names)} names for {len(results)} runs", remedy="give one for each run")
     chosen = list(names) if names is not None else _short_names([str(r.provenance.get("pred", "")) for r in results])
-    return tuple(System(n or f"run {k + 1}", _mark(k), r) for k, (n, r) in enumerate(zip(chosen, results, strict=True)))
-
-
-def _mark(k: int) -> str:
-    return chr(97 + k) if k < 26 else f"{chr(96 + k // 26)}{chr(97 + k % 26)}"
+    return tuple(System(n or f"run {k + 1}", mark(k), r) for k, (n, r) in enumerate(zip(chosen, results, strict=True)))
 
 
 def _short_names(paths: Sequence[str]) -> list[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from segeval.comparison import Comparison, System
+from segeval.comparison import IMAGE_FIGURES, Comparison, System
 from segeval.errors import SegevalError
 from segeval.report.grids import difference
 from segeval.report.layers import Files, Layers, Photos
@@ -75,7 +75,7 @@ class Choice:
 def figures_of(result: Result) -> tuple[str, dict[Key, float]]:
     """The figure of every image, and its name."""
     rule = saved_rule(dict(result.rule))
-    name = getattr(rule, "image_figure", rule.headline)
+    name = IMAGE_FIGURES[result.task]
     return name, {row["image"]: float(row[name]) for row in rule.per_image(result.tally)}
 
 
