@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import deflate
 import numpy as np
 from numpy.typing import NDArray
 
 from segeval.errors import SegevalError
+from segeval.kernels.inflate import crc32
 
 # Four-byte ids are the widest that any supported format stores.
 LARGEST_LABEL = 2**32 - 1
@@ -19,7 +19,7 @@ NOTHING = 2**32 - 1
 
 def crc_of(array: NDArray[Any]) -> int:
     """CRC-32 of an array's bytes in C order."""
-    return int(deflate.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8)))
+    return crc32(np.ascontiguousarray(array))
 
 
 def to_numpy(data: Any, what: str = "array") -> NDArray[Any]:

@@ -55,7 +55,8 @@ def _fill(truth: Any, prediction: Any, step: Any, layout: Any, keys: Any, counts
     most = counts.size // 2 - 64
     key = np.uint64(_read(truth, start, step) & bits) << _HALF | np.uint64(_read(prediction, start, step) & bits)
     while i <= n and used < most:
-        wide = i + 64 <= n
+        # The last id of 64 bytes is read with up to two bytes more.
+        wide = i + 66 <= n
         if wide:
             changes = differs(truth, i, truth, i - step) | differs(prediction, i, prediction, i - step)
             changes &= compare

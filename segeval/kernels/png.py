@@ -15,7 +15,7 @@ from segeval.kernels.jit import kernel
 from segeval.kernels.vector import WIDTH, add, copy, differs, filler, load32, nonzero, summer, trailing_zeros
 
 PADDING = 64
-"""Bytes beyond the last row that the kernels may write."""
+"""Bytes beyond the last row that the kernels may read and write."""
 
 _sum1, _sum2, _sum3, _sum4 = summer(1), summer(2), summer(3), summer(4)
 _U = np.uint64
@@ -108,7 +108,7 @@ def _paeth(out: Any, at: Any, above: Any, raw: Any, source: Any, stride: Any, st
         if changes == _NONE:
             continue
         # Where nothing is quiet, more and more pixels are undone before the next look.
-        burst = 1 if quiet else min(2 * burst, 16)
+        burst = 2 if quiet else min(2 * burst, 16)
         for _ in range(min(burst, (stride - k) // step)):
             up = load32(out, above + k) & pixel
             before, left = left, np.uint32(0)
@@ -119,6 +119,8 @@ def _paeth(out: Any, at: Any, above: Any, raw: Any, source: Any, stride: Any, st
                 left |= np.uint32(value << b)
                 k += 1
             corner = up
+            if left == corner:
+                break
 
 
 @kernel
@@ -132,14 +134,14 @@ def _slow(out: Any, at: Any, above: Any, raw: Any, source: Any, stride: Any, ste
 
 
 @kernel
-def _unfilter(raw: Any, source: Any, out: Any, lead: Any, rows: Any, stride: Any, step: Any) -> Any:
-    """Undo `rows` rows that start at `raw[source]`; -1, or the row whose filter is unknown.
+def _unfilter(raw: Any, out: Any, lead: Any, rows: Any, stride: Any, step: Any) -> Any:
+    """Undo all rows; -1, or the row whose filter is unknown.
 
     `out` has `lead` bytes before the first row, of which the last `stride` are the row above it.
     """
     for row in range(rows):
-        kind = raw[source]
-        source += 1
+        source = row * (stride + 1) + 1
+        kind = raw[source - 1]
         at = lead + row * stride
         above = at - stride
         if kind == 0:
@@ -158,7 +160,6 @@ def _unfilter(raw: Any, source: Any, out: Any, lead: Any, rows: Any, stride: Any
             _paeth(out, at, above, raw, source, stride, step)
         else:
             return row
-        source += stride
     return -1
 
 
@@ -181,7 +182,7 @@ def unfilter(raw: NDArray[np.uint8], out: NDArray[Any], height: int, stride: int
     Parameters
     ----------
     raw
-        (height * (stride + 1),) uint8, as inflated: each row after the byte that names its filter.
+        uint8 of at least height * (stride + 1) + PADDING, as inflated: each row after the byte that names its filter.
     out
         uint8 of at least lead_of(stride) + height * stride + PADDING; the image begins at lead_of(stride).
     height, stride
@@ -196,13 +197,5 @@ def unfilter(raw: NDArray[np.uint8], out: NDArray[Any], height: int, stride: int
     """
     lead = lead_of(stride)
     out[:lead] = 0
-    # Kernels read up to 64 bytes beyond a row, so the rows that this would carry out of `raw` are undone from a copy.
-    careful = min(height, PADDING // (stride + 1) + 1)
-    safe = height - careful
-    bad: int = _unfilter(raw, 0, out, lead, safe, stride, step)
-    if bad >= 0:
-        return bad
-    tail = np.zeros(careful * (stride + 1) + PADDING, np.uint8)
-    tail[: careful * (stride + 1)] = raw[safe * (stride + 1) :]
-    bad = _unfilter(tail, 0, out, lead + safe * stride, careful, stride, step)
-    return bad + safe if bad >= 0 else -1
+    bad: int = _unfilter(raw, out, lead, height, stride, step)
+    return bad

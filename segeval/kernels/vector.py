@@ -33,7 +33,7 @@ def _operation(function: Callable[..., Any]) -> Callable[..., Any]:
 def _at(context: Any, builder: Any, array_type: Any, array: Any, index: Any, llvm: Any) -> Any:
     """The address of element `index` of a uint8 array, as a pointer to `llvm`."""
     data = context.make_array(array_type)(context, builder, array).data
-    return builder.bitcast(cgutils.gep(builder, data, index), llvm.as_pointer())
+    return builder.bitcast(cgutils.gep(builder, data, index), llvm.as_pointer())  # type: ignore[no-untyped-call]
 
 
 def _lanes(builder: Any, source: Any, other: Any, lanes: list[int]) -> Any:
@@ -149,7 +149,7 @@ def summer(step: int) -> Callable[..., Any]:
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             count = builder.ashr(builder.add(args[4], ir.Constant(args[4].type, 15)), ir.Constant(args[4].type, 4))
             zero = ir.Constant(_SHORT, None)
-            carry = cgutils.alloca_once_value(builder, zero)
+            carry = cgutils.alloca_once_value(builder, zero)  # type: ignore[no-untyped-call]
             with cgutils.for_range(builder, count) as loop:
                 offset = builder.shl(loop.index, ir.Constant(loop.index.type, 4))
                 here = builder.add(args[3], offset)

@@ -14,7 +14,6 @@ from segeval.arrays import as_labels, to_numpy
 from segeval.errors import SegevalError
 from segeval.readers.classes import taxonomy_of_categories
 from segeval.readers.json_files import integer, read_json
-from segeval.readers.labels import most_pixels
 from segeval.readers.pairing import is_hidden
 from segeval.readers.png import Scratch, read_png
 from segeval.readers.protocol import buffer
@@ -208,7 +207,7 @@ class CocoPanoptic:
 
     def load(self, key: Key) -> PanopticMap:
         """Colours and segments; the colours may live in this thread's buffers until the next load."""
-        image = read_png(self.file(key), scratch=buffer(self.side, Scratch), limit=most_pixels())
+        image = read_png(self.file(key), scratch=buffer(self.side, Scratch))
         if image.mode not in ("RGB", "RGBA"):
             what = "16-bit colours" if image.mode.startswith(("RGB;", "RGBA;")) else f"mode {image.mode}"
             raise SegevalError(

@@ -16,8 +16,9 @@ from segeval.errors import Caution, SegevalError
 from segeval.masks import as_instances, instances_of_map
 from segeval.readers.coco import CocoInstances, CocoResults
 from segeval.readers.formats import check_format, require_path
-from segeval.readers.labels import EXTENSIONS, most_pixels, read_labels
+from segeval.readers.labels import EXTENSIONS, read_labels
 from segeval.readers.pairing import PairedSource, list_files, pair_up
+from segeval.readers.png_chunks import most_pixels
 from segeval.samples import Instances, Key
 from segeval.taxonomy import Taxonomy
 

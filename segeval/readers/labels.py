@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from segeval.arrays import NOTHING
 from segeval.errors import SegevalError
 from segeval.readers.pairing import list_files
-from segeval.readers.png import MOST_PIXELS, Scratch, read_png
+from segeval.readers.png import Scratch, read_png
+from segeval.readers.png_chunks import most_pixels
 from segeval.readers.protocol import buffer
 from segeval.samples import Key
 
@@ -23,12 +24,6 @@ EXTENSIONS = (".png", ".npy", ".npz", ".tif", ".tiff")
 
 # The names under which one array among several is taken for the label map.
 _ARRAY_NAMES = ("labels", "label", "segmentation", "mask", "prediction", "pred", "arr_0")
-
-
-def most_pixels() -> int:
-    """The largest image that is read: SEGEVAL_MAX_PIXELS, or 2^28."""
-    text = os.environ.get("SEGEVAL_MAX_PIXELS", "")
-    return int(text) if text.isdigit() and int(text) else MOST_PIXELS
 
 
 def _declared(stream: BinaryIO, path: Path) -> None:
@@ -109,7 +104,7 @@ def read_labels(path: str | os.PathLike[str], side: str = "truth") -> NDArray[An
     file = Path(path)
     extension = file.suffix.lower()
     if extension == ".png":
-        return read_png(path, scratch=buffer(side, Scratch), limit=most_pixels()).pixels
+        return read_png(path, scratch=buffer(side, Scratch)).pixels
     read = {".npy": _read_npy, ".npz": _read_npz, ".tif": _read_tiff, ".tiff": _read_tiff}.get(extension)
     if read is None:
         raise SegevalError(

@@ -202,7 +202,7 @@ def measure_segments(
         COCO's compressed run lengths, aligned with the entries; void (id 0) has none.
     """
     height, width = ids.shape
-    values, starts, ends = rle.label_runs(_columns(ids))  # type: ignore[no-untyped-call]
+    values, starts, ends = rle.label_runs(_columns(ids))
     order = np.argsort(values, kind="stable")
     values, starts, ends = values[order], starts[order], ends[order]
     entries, masks = [], []
@@ -224,15 +224,15 @@ def measure_segments(
                 "isthing": segment.isthing,
             }
         )
-        counts = rle.encode(starts, ends, low, high, height * width).tobytes().decode("ascii")  # type: ignore[no-untyped-call]
+        counts = rle.encode(starts, ends, low, high, height * width).tobytes().decode("ascii")
         masks.append({"size": [height, width], "counts": counts})
     return entries, masks
 
 
 def encode_mask(mask: NDArray[np.bool_]) -> dict[str, Any]:
     """A mask as COCO's compressed run lengths."""
-    _, starts, ends = rle.label_runs(_columns(mask))  # type: ignore[no-untyped-call]
-    counts = rle.encode(starts, ends, 0, len(starts), mask.size).tobytes().decode("ascii")  # type: ignore[no-untyped-call]
+    _, starts, ends = rle.label_runs(_columns(mask))
+    counts = rle.encode(starts, ends, 0, len(starts), mask.size).tobytes().decode("ascii")
     return {"size": list(mask.shape), "counts": counts}
 
 

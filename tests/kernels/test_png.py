@@ -49,7 +49,7 @@ def regions(rng: np.random.Generator, height: int, width: int, channels: int, no
 def undone(raw: bytes, height: int, stride: int, step: int) -> tuple[int, NDArray[np.uint8]]:
     lead = lead_of(stride)
     out = np.full(lead + height * stride + PADDING, 0xA5, np.uint8)
-    bad = unfilter(np.frombuffer(bytearray(raw), np.uint8), out, height, stride, step)
+    bad = unfilter(np.frombuffer(bytearray(raw + bytes(PADDING)), np.uint8), out, height, stride, step)
     return bad, out[lead : lead + height * stride].reshape(height, stride)
 
 

@@ -1,0 +1,196 @@
+"""Losses for segmentation: every loss of the survey by Azad et al. (2023), from logits, in one encoding.
+
+>>> import segeval.losses as losses
+>>> loss = losses.DiceLoss(ignore_index=255)
+
+Functions are in :mod:`segeval.losses.functional`; maps for the data loader are the `*_map` helpers here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import nn
+
+from segeval.losses import functional
+from segeval.losses.distance import (
+    border_weight_map,
+    boundary_distance_map,
+    inner_distance_map,
+    inverted_distance_map,
+    median_frequency_weights,
+    region_wise_map,
+    signed_distance_map,
+)
+from segeval.losses.encoding import Encoded, encode
+from segeval.losses.modules import (
+    ActiveBoundaryLoss,
+    BalancedCrossEntropyLoss,
+    BorderCrossEntropyLoss,
+    BoundaryAwareLoss,
+    BoundaryDoULoss,
+    BoundaryLoss,
+    ComboLoss,
+    ConditionalBoundaryLoss,
+    CrossEntropyLoss,
+    DiceCrossEntropyLoss,
+    DiceLoss,
+    DistanceCrossEntropyLoss,
+    ExponentialLogarithmicLoss,
+    FocalLoss,
+    FocalTverskyLoss,
+    GeneralizedDiceLoss,
+    HausdorffDistanceLoss,
+    HausdorffErosionLoss,
+    InverseFormLoss,
+    JaccardLoss,
+    LogCoshDiceLoss,
+    Loss,
+    LovaszHingeLoss,
+    LovaszSoftmaxLoss,
+    OHEMLoss,
+    RegionMutualInformationLoss,
+    RegionWiseLoss,
+    SensitivitySpecificityLoss,
+    ShapeAwareLoss,
+    SigmoidFocalLoss,
+    TLoss,
+    TopKLoss,
+    TverskyLoss,
+    UnifiedFocalLoss,
+    WassersteinDiceLoss,
+)
+from segeval.losses.tasks import MaskRCNNLoss, PanopticLoss
+from segeval.losses.weighted import WeightedSum, linear_schedule
+
+Level = Literal["pixel", "region", "boundary", "combination", "task"]
+
+
+@dataclass(frozen=True)
+class LossInfo:
+    """What the registry knows of a loss.
+
+    Attributes
+    ----------
+    cls
+        The module.
+    level
+        Its place in the taxonomy: "pixel", "region", "boundary", "combination", or "task".
+    paper
+        Where it was published.
+    needs
+        Names of the tensors that the call takes besides logits and labels. Where it is empty, `cls(ignore_index=255)`
+        takes (N, C, H, W) logits and (N, H, W) labels and returns a scalar.
+    helper
+        The function of this package that makes what it needs from the labels of one image, or "".
+    """
+
+    cls: type[nn.Module]
+    level: Level
+    paper: str
+    needs: tuple[str, ...] = ()
+    helper: str = ""
+
+
+_MAP = ("distance_map",)
+
+LOSSES: dict[str, LossInfo] = {
+    "cross_entropy": LossInfo(CrossEntropyLoss, "pixel", "Long et al., CVPR 2015"),
+    "balanced_cross_entropy": LossInfo(BalancedCrossEntropyLoss, "pixel", "Xie and Tu, ICCV 2015"),
+    "top_k": LossInfo(TopKLoss, "pixel", "Wu et al., arXiv 1605.06885"),
+    "ohem": LossInfo(OHEMLoss, "pixel", "Shrivastava et al., CVPR 2016"),
+    "focal": LossInfo(FocalLoss, "pixel", "Lin et al., ICCV 2017"),
+    "sigmoid_focal": LossInfo(SigmoidFocalLoss, "pixel", "Lin et al., ICCV 2017"),
+    "distance_cross_entropy": LossInfo(
+        DistanceCrossEntropyLoss, "pixel", "Caliva et al., MIDL 2019", _MAP, "inverted_distance_map"
+    ),
+    "border_cross_entropy": LossInfo(
+        BorderCrossEntropyLoss, "pixel", "Ronneberger et al., MICCAI 2015", ("instance_ids",), "border_weight_map"
+    ),
+    "dice": LossInfo(DiceLoss, "region", "Milletari et al., 3DV 2016; Drozdzal et al., 2016"),
+    "log_cosh_dice": LossInfo(LogCoshDiceLoss, "region", "Jadon, CIBCB 2020"),
+    "generalized_dice": LossInfo(GeneralizedDiceLoss, "region", "Sudre et al., DLMIA 2017"),
+    "wasserstein_dice": LossInfo(WassersteinDiceLoss, "region", "Fidon et al., BrainLes 2017"),
+    "jaccard": LossInfo(JaccardLoss, "region", "Rahman and Wang, ISVC 2016"),
+    "lovasz_softmax": LossInfo(LovaszSoftmaxLoss, "region", "Berman et al., CVPR 2018"),
+    "lovasz_hinge": LossInfo(LovaszHingeLoss, "region", "Yu and Blaschko, ICML 2015"),
+    "tversky": LossInfo(TverskyLoss, "region", "Salehi et al., MLMI 2017"),
+    "focal_tversky": LossInfo(FocalTverskyLoss, "region", "Abraham and Khan, ISBI 2019"),
+    "sensitivity_specificity": LossInfo(SensitivitySpecificityLoss, "region", "Brosch et al., MICCAI 2015"),
+    "region_mutual_information": LossInfo(RegionMutualInformationLoss, "region", "Zhao et al., NeurIPS 2019"),
+    "t_loss": LossInfo(TLoss, "region", "González-Jiménez et al., MICCAI 2023"),
+    "boundary": LossInfo(BoundaryLoss, "boundary", "Kervadec et al., MIDL 2019", _MAP, "signed_distance_map"),
+    "hausdorff_distance": LossInfo(HausdorffDistanceLoss, "boundary", "Karimi and Salcudean, TMI 2019"),
+    "hausdorff_erosion": LossInfo(HausdorffErosionLoss, "boundary", "Karimi and Salcudean, TMI 2019"),
+    "boundary_aware": LossInfo(BoundaryAwareLoss, "boundary", "Hayder et al., CVPR 2017", _MAP, "inner_distance_map"),
+    "active_boundary": LossInfo(
+        ActiveBoundaryLoss, "boundary", "Wang et al., AAAI 2022", _MAP, "boundary_distance_map"
+    ),
+    "inverse_form": LossInfo(InverseFormLoss, "boundary", "Borse et al., CVPR 2021"),
+    "conditional_boundary": LossInfo(ConditionalBoundaryLoss, "boundary", "Wu et al., TIP 2023", ("features",)),
+    "boundary_dou": LossInfo(BoundaryDoULoss, "boundary", "Sun et al., MICCAI 2023"),
+    "region_wise": LossInfo(RegionWiseLoss, "boundary", "Valverde and Tohka, PR 2023", _MAP, "region_wise_map"),
+    "shape_aware": LossInfo(ShapeAwareLoss, "boundary", "Al Arif et al., MSKI 2017", _MAP, "boundary_distance_map"),
+    "combo": LossInfo(ComboLoss, "combination", "Taghanaki et al., CMIG 2019"),
+    "exponential_logarithmic": LossInfo(ExponentialLogarithmicLoss, "combination", "Wong et al., MICCAI 2018"),
+    "unified_focal": LossInfo(UnifiedFocalLoss, "combination", "Yeung et al., CMIG 2022"),
+    "dice_cross_entropy": LossInfo(DiceCrossEntropyLoss, "combination", "Isensee et al., Nature Methods 2021"),
+    "mask_rcnn": LossInfo(MaskRCNNLoss, "task", "He et al., ICCV 2017", ("sampled_regions",)),
+    "panoptic": LossInfo(PanopticLoss, "task", "Kirillov et al., CVPR 2019", ("instance_terms",)),
+}
+
+__all__ = [
+    "LOSSES",
+    "ActiveBoundaryLoss",
+    "BalancedCrossEntropyLoss",
+    "BorderCrossEntropyLoss",
+    "BoundaryAwareLoss",
+    "BoundaryDoULoss",
+    "BoundaryLoss",
+    "ComboLoss",
+    "ConditionalBoundaryLoss",
+    "CrossEntropyLoss",
+    "DiceCrossEntropyLoss",
+    "DiceLoss",
+    "DistanceCrossEntropyLoss",
+    "Encoded",
+    "ExponentialLogarithmicLoss",
+    "FocalLoss",
+    "FocalTverskyLoss",
+    "GeneralizedDiceLoss",
+    "HausdorffDistanceLoss",
+    "HausdorffErosionLoss",
+    "InverseFormLoss",
+    "JaccardLoss",
+    "Level",
+    "LogCoshDiceLoss",
+    "Loss",
+    "LossInfo",
+    "LovaszHingeLoss",
+    "LovaszSoftmaxLoss",
+    "MaskRCNNLoss",
+    "OHEMLoss",
+    "PanopticLoss",
+    "RegionMutualInformationLoss",
+    "RegionWiseLoss",
+    "SensitivitySpecificityLoss",
+    "ShapeAwareLoss",
+    "SigmoidFocalLoss",
+    "TLoss",
+    "TopKLoss",
+    "TverskyLoss",
+    "UnifiedFocalLoss",
+    "WassersteinDiceLoss",
+    "WeightedSum",
+    "border_weight_map",
+    "boundary_distance_map",
+    "encode",
+    "functional",
+    "inner_distance_map",
+    "inverted_distance_map",
+    "linear_schedule",
+    "median_frequency_weights",
+    "region_wise_map",
+    "signed_distance_map",
+]
