@@ -9,8 +9,8 @@ import numpy as np
 from segeval.errors import Caution, SegevalError
 from segeval.result import Result
 from segeval.samples import Key
+from segeval.subsets import subset
 from segeval.tally import Tally
-from segeval.tasks import saved_rule
 
 # How many images a message names.
 NAMED = 3
@@ -36,10 +36,7 @@ def comparable(
             )
     differing: dict[str, None] = {}
     for name, run, tally in zip(names[1:], runs[1:], tallies[1:], strict=True):
-        keys = list(runs[0].signature.difference(run.signature))
-        if tally.digest != tallies[0].digest and "truth" not in keys:
-            keys.append("truth")
-        for key in keys:
+        for key in difference_of(runs[0], run):
             if key not in allow:
                 raise _refusal(key, (names[0], runs[0], tallies[0]), (name, run, tally))
             differing[key] = None
@@ -52,6 +49,13 @@ def comparable(
         runs, caution = _on_common_images(names, runs, tallies)
         warnings.append(caution)
     return tuple(differing), warnings, runs
+
+
+def difference_of(one: Result, other: Result) -> tuple[str, ...]:
+    """The keys in which two runs differ; the whole digest of the truth is compared, not only what is printed of it."""
+    keys = one.signature.difference(other.signature)
+    digests = [run.tally.digest for run in (one, other) if run.tally is not None]
+    return (*keys, "truth") if len(set(digests)) > 1 and "truth" not in keys else keys
 
 
 def _rows(name: str, run: Result) -> Tally:
@@ -106,10 +110,7 @@ def _on_common_images(
         raise SegevalError(
             f"{' and '.join(names[:2])} have no image in common", remedy="compare runs on the same images"
         )
-    scored = []
-    for run, tally in zip(runs, tallies, strict=True):
-        kept = tally.take([key for key in tally.keys if key in common])
-        scored.append(saved_rule(dict(run.rule)).score(kept).with_(provenance=run.provenance))
+    scored = [subset(run, common) for run in runs]
     most = int(np.max([len(tally) for tally in tallies]))
     text = f"only the {len(common)} images that all runs have are compared (of up to {most})"
     return scored, Caution("common-images", text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +18,13 @@ from segeval.resampling import Interval
 from segeval.result import Result
 from segeval.samples import Key
 from segeval.signature import Signature
+from segeval.tables import RAISED
 from segeval.tasks import saved_rule
 
 IMAGE_FIGURES = {"semantic": "mIoU", "panoptic": "PQ", "instance": "F1"}
 
-LETTERS = "abcdefghijklmnoprstuvwxyz"
+# Only those that have a superscript.
+LETTERS = "".join(RAISED)
 
 # Images with the largest change that are kept, each way.
 CHANGES = 10
@@ -68,7 +71,8 @@ class Difference:
     p_randomization
         Two-sided, from the paired randomization test; NaN where it was not made.
     p
-        The one that counts, `p_bootstrap`, after Holm's correction over the pairs of systems.
+        The one that counts, after Holm's correction over the pairs of systems: `p_randomization`, which holds its
+        level on any number of images, or `p_bootstrap` where there is none.
     significant
         Whether ``p <= 1 - level``.
     """
@@ -190,7 +194,7 @@ def compare(
     interval: Interval | None = None,
     allow: Collection[str] = (),
     metric: str | None = None,
-    groups: Mapping[Key, str] | None = None,
+    groups: Mapping[Any, str] | None = None,
     workers: int | None = None,
 ) -> Comparison:
     """Compare runs on the same images, in pairs.
@@ -300,7 +304,8 @@ def _corrected(found: Sequence[Difference], metrics: Sequence[str], alpha: float
     out = []
     for metric in metrics:
         family = [d for d in found if d.metric == metric]
-        corrected = holm([d.p_bootstrap for d in family])
+        tests = [d.p_bootstrap if math.isnan(d.p_randomization) else d.p_randomization for d in family]
+        corrected = holm(tests)
         out += [replace(d, p=p, significant=p <= alpha) for d, p in zip(family, corrected, strict=True)]
     return out
 

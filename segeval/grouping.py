@@ -53,7 +53,7 @@ def read_groups(path: str | os.PathLike[str]) -> dict[str, str]:
     return {image: row[name] for image, row in attributes.items() if name in row}
 
 
-def matched(keys: Sequence[Key], known: Mapping[Key, Any], what: str) -> list[Any]:
+def matched(keys: Sequence[Key], known: Mapping[Any, Any], what: str) -> list[Any]:
     """What is known of each image, or None.
 
     Images match by their key as text, with or without the ending of a file name.
@@ -81,7 +81,7 @@ def matched(keys: Sequence[Key], known: Mapping[Key, Any], what: str) -> list[An
     return out
 
 
-def group_of_image(keys: Sequence[Key], groups: Mapping[Key, str]) -> NDArray[np.int64]:
+def group_of_image(keys: Sequence[Key], groups: Mapping[Any, str]) -> NDArray[np.int64]:
     """The number of each image's group: (images), in the order of first appearance.
 
     Raises

@@ -145,13 +145,13 @@ class InstanceAP:
 
         ids = np.array(sorted(taxonomy.ids), np.int64)
         detections, truths = tally.tables["detections"], tally.tables["truths"]
-        place = _places(detections["class"], ids)
+        place = places(detections["class"], ids)
         # Rows lie by image and rank; stable sorts keep that order among equal scores.
         order = np.argsort(-detections["score"], kind="stable")
         order = order[np.argsort(place[order].astype(np.uint16 if len(ids) < 2**16 else np.int64), kind="stable")]
         offsets = np.searchsorted(place[order], np.arange(len(ids) + 1))
         total = np.zeros((len(ids) + 1, truths["truths"].shape[1]), np.int64)
-        np.add.at(total, _places(truths["class"], ids), truths["truths"])
+        np.add.at(total, places(truths["class"], ids), truths["truths"])
         sizes = (len(self.iou_thresholds), len(RECALLS), len(ids), total.shape[1], len(self.max_dets))
         precision, scores = np.full(sizes, np.nan), np.full(sizes, np.nan)
         recall = np.full((sizes[0], *sizes[2:]), np.nan)
@@ -198,9 +198,9 @@ class InstanceAP:
         ids = np.array(sorted(taxonomy.ids), np.int64)
         thresholds = np.array(self.iou_thresholds)
         detections, truths = tally.tables["detections"], tally.tables["truths"]
-        found = np.bincount(_places(detections["class"], ids), minlength=len(ids) + 1)
+        found = np.bincount(places(detections["class"], ids), minlength=len(ids) + 1)
         present = np.bincount(
-            _places(truths["class"], ids), weights=truths["truths"][:, 0] + truths["crowds"], minlength=len(ids) + 1
+            places(truths["class"], ids), weights=truths["truths"][:, 0] + truths["crowds"], minlength=len(ids) + 1
         )
         rows = []
         for k, class_id in enumerate(ids.tolist()):
@@ -297,7 +297,7 @@ def _chunks(pairs: Iterable[Pair]) -> Iterator[list[Pair]]:
         yield chunk
 
 
-def _places(classes: NDArray[Any], ids: NDArray[np.int64]) -> NDArray[np.int64]:
+def places(classes: NDArray[Any], ids: NDArray[np.int64]) -> NDArray[np.int64]:
     """Positions of class ids among sorted ids; len(ids) where a class is not among them."""
     if not len(ids):
         return np.zeros(len(classes), np.int64)

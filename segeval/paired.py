@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from segeval.evidence import Evidence
+from segeval.evidence_form import Evidence
 from segeval.resampling import Interval, chunks, every_swap, in_threads, swapped
 from segeval.workers import available_workers
 

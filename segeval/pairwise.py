@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segeval import statistics
 from segeval.errors import Caution
-from segeval.evidence import Evidence, Figures, evidence_of
+from segeval.evidence import evidence_of
+from segeval.evidence_form import Evidence, Figures
 from segeval.grouping import group_of_image
 from segeval.paired import bootstrap_p, randomization_p
 from segeval.resampling import Interval
 from segeval.result import Result
-from segeval.samples import Key
 from segeval.signature import Signature
 
 
@@ -122,7 +123,7 @@ class Study:
 
 
 def begin(
-    results: Sequence[Result], interval: Interval, groups: Mapping[Key, str] | None, workers: int | None
+    results: Sequence[Result], interval: Interval, groups: Mapping[Any, str] | None, workers: int | None
 ) -> Study:
     """Resample runs on the same images with the same draws."""
     evidences = tuple(evidence_of(run) for run in results)

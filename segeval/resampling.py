@@ -21,6 +21,9 @@ DRAW, SWAP, BLOCK = 0, 1, 2
 # Bytes that the weights of one chunk of resamples may take.
 CHUNK_BYTES = 1 << 24
 
+# So that several threads have work.
+LEAST_CHUNKS = 16
+
 MOST_RESAMPLES = 10_000_000
 
 T = TypeVar("T")
@@ -120,8 +123,8 @@ def left_out(block: NDArray[np.int64], indices: Sequence[int] | range) -> NDArra
 
 
 def chunks(count: int, units: int) -> Iterator[range]:
-    """Ranges of resamples whose weights fit into the memory that one chunk may take."""
-    size = max(1, CHUNK_BYTES // (8 * max(1, units)))
+    """Ranges of resamples whose weights fit into the memory that one chunk may take, and enough of them to share."""
+    size = max(1, min(CHUNK_BYTES // (8 * max(1, units)), -(-count // LEAST_CHUNKS)))
     for start in range(0, count, size):
         yield range(start, min(count, start + size))
 

@@ -19,7 +19,7 @@ from segeval import tables
 from segeval.errors import Caution, SegevalError
 from segeval.files import write_atomic
 from segeval.signature import Signature
-from segeval.tables import Table, percent
+from segeval.tables import DASH, Table, percent
 from segeval.tally import Tally
 
 if TYPE_CHECKING:
@@ -118,11 +118,13 @@ class Result:
         draw = tables.FORMATS[form]
         parts = [draw(t) for t in self.tables() if t.rows]
         sign = self.signature.format()
-        parts += {
-            "latex": [f"% {sign}"],
-            "markdown": [f"`{sign}`"],
-            "html": [f"<p><code>{html.escape(sign)}</code></p>"],
-        }.get(form, [sign])
+        signs = [sign] if self.interval_signature is None else [sign, self.interval_signature.format()]
+        for text in signs:
+            parts += {
+                "latex": [f"% {text}"],
+                "markdown": [f"`{text}`"],
+                "html": [f"<p><code>{html.escape(text)}</code></p>"],
+            }.get(form, [text])
         return "\n\n".join(parts)
 
     def __repr__(self) -> str:
@@ -145,7 +147,7 @@ class Result:
 
     def to_json(self) -> str:
         """The contract of ``segeval score --format json``: one object, undefined values null."""
-        return json.dumps(_plain(self._public()), indent=1, ensure_ascii=False, allow_nan=False)
+        return json.dumps(plain(self._public()), indent=1, ensure_ascii=False, allow_nan=False)
 
     def _public(self) -> dict[str, Any]:
         public = {
@@ -188,7 +190,7 @@ class Result:
             "provenance": self.provenance,
             "saved": [n for n, there in (("tally", self.tally is not None), ("curves", bool(self.curves))) if there],
         }
-        write_atomic(target / "result.json", json.dumps(_plain(more), indent=1, ensure_ascii=False, allow_nan=False))
+        write_atomic(target / "result.json", json.dumps(plain(more), indent=1, ensure_ascii=False, allow_nan=False))
         return target
 
     @classmethod
@@ -260,12 +262,12 @@ def _undefined(row: Mapping[str, Any]) -> dict[str, Any]:
     return {k: math.nan if v is None else v for k, v in row.items()}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """JSON has no NaN: undefined is null."""
     if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
+        return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
@@ -298,14 +300,30 @@ def headline_table(result: Result) -> Table:
     return Table(names, (tuple(percent(v[n]) for n in names),), left=())
 
 
+def interval_table(result: Result) -> Table:
+    """Headline values with their bounds."""
+    level = result.interval_signature.get("level") if result.interval_signature else None
+    rows = tuple((name, percent(result.values[name]), between(*ends)) for name, ends in result.intervals.items())
+    return Table(("", "%", f"{100 * float(level):g}% interval" if level else "interval"), rows)
+
+
+def between(low: float, high: float) -> str:
+    """The two ends of an interval, as a person reads them."""
+    return DASH if low != low or high != high else f"[{percent(low)}, {percent(high)}]"
+
+
 def class_table(result: Result) -> Table:
-    """One row a class."""
+    """One row a class; its first figure with its bounds, if there are any."""
     columns = COLUMNS.get(result.task, ())
+    bounds = {row["id"]: row for row in result.class_intervals}
     rows = []
     for row in result.per_class:
-        cells = (str(row[c]) if c in COUNTS else percent(row[c]) for c in columns)
+        cells = [str(row[c]) if c in COUNTS else percent(row[c]) for c in columns]
+        if bounds:
+            cells.insert(1, between(*bounds[row["id"]][columns[0]]))
         rows.append((str(row["id"]), str(row["name"]), *cells))
-    return Table(("id", "class", *columns), tuple(rows), left=(1,))
+    headers = [*columns[:1], "interval", *columns[1:]] if bounds else columns
+    return Table(("id", "class", *headers), tuple(rows), left=(1,))
 
 
 def exact_table(result: Result) -> Table:
@@ -318,4 +336,11 @@ def exact_table(result: Result) -> Table:
 
     rows = [("", "all", *(cell(result.values.get(n)) for n in names))]
     rows += [(str(r["id"]), str(r["name"]), *(cell(r.get(n)) for n in names)) for r in result.per_class]
-    return Table(("id", "name", *names), tuple(rows), left=(1,))
+    if not result.intervals:
+        return Table(("id", "name", *names), tuple(rows), left=(1,))
+    bounds = [result.intervals, *result.class_intervals]
+    bounded = [n for n in names if any(n in row for row in bounds)]
+    ends = [[cell(v) for n in bounded for v in row.get(n, (math.nan, math.nan))] for row in bounds]
+    headers = [f"{n} {end}" for n in bounded for end in ("low", "high")]
+    rows = [(*row, *more) for row, more in zip(rows, ends, strict=True)]
+    return Table(("id", "name", *names, *headers), tuple(rows), left=(1,))

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segeval.errors import Caution, SegevalError
-from segeval.evidence import Evidence, Figures, evidence_of
+from segeval.evidence import evidence_of
+from segeval.evidence_form import Evidence, Figures
 from segeval.resampling import Interval, blocks, chunks, drawn, in_threads, left_out
 from segeval.result import Result
 from segeval.workers import available_workers
@@ -109,7 +110,7 @@ def unit_of_image(evidence: Evidence, groups: NDArray[np.int64] | None) -> NDArr
 
 def _expand(weights: NDArray[np.float64], unit: NDArray[np.int64]) -> NDArray[np.float64]:
     """Weights of units as weights of images."""
-    return weights if len(unit) == weights.shape[1] and unit[-1] == len(unit) - 1 else weights[:, unit]
+    return weights if np.array_equal(unit, np.arange(weights.shape[1])) else weights[:, unit]
 
 
 def _joined(parts: Sequence[Figures]) -> Figures:
@@ -121,14 +122,13 @@ def resample(
     interval: Interval,
     unit: NDArray[np.int64],
     workers: int | None = None,
-    seed: int | None = None,
+    first: int = 0,
 ) -> list[Figures]:
-    """The figures of every run on the same drawn data sets: B rows for each run."""
+    """The figures of every run on the same drawn data sets, B rows for each run, from resample `first` on."""
     units = int(unit.max()) + 1
-    drawing = interval.seed if seed is None else seed
 
     def work(part: range) -> list[Figures]:
-        weights = _expand(drawn(drawing, part, units), unit)
+        weights = _expand(drawn(interval.seed, range(part.start + first, part.stop + first), units), unit)
         return [evidence.at(weights) for evidence in evidences]
 
     parts = in_threads(work, list(chunks(interval.resamples, len(unit))), workers or available_workers())

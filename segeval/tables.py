@@ -11,6 +11,9 @@ from dataclasses import dataclass
 
 DASH = "–"
 
+# Letters as superscripts; there is none for q.
+RAISED = dict(zip("abcdefghijklmnoprstuvwxyz", "ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖʳˢᵗᵘᵛʷˣʸᶻ", strict=True))
+
 
 @dataclass(frozen=True)
 class Table:
@@ -80,6 +83,8 @@ def to_markdown(table: Table) -> str:
 
 _LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", DASH: "--"}
 _LATEX |= {c: "\\" + c for c in "&%$#_{}"}
+_LATEX |= {"Δ": r"$\Delta$", "≤": r"$\le$", "\N{HAIR SPACE}": r"\,"}
+_LATEX |= {c: rf"\textsuperscript{{{a}}}" for a, c in RAISED.items()}
 
 
 def to_latex(table: Table) -> str:

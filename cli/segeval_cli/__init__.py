@@ -17,6 +17,8 @@ from segeval.version import __version__
 COMMANDS: dict[str, str] = {
     "score": "score predictions against truth",
     "check": "say what scoring would meet, without scores",
+    "compare": "compare saved runs on the same truth",
+    "leaderboard": "rank the runs in folders",
     "show": "print a saved run again",
     "demo": "make synthetic scenes, score two imaginary models on all three tasks",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shlex
 from dataclasses import fields
 from pathlib import Path
@@ -16,8 +17,12 @@ from segeval.readers.classes import read_map
 from segeval.readers.formats import FORMATS, recognise_task
 from segeval.readers.pairing import MISSING as POLICIES
 from segeval.result import Result
+from segeval.slice_tables import render
+from segeval.slices import Slices
 from segeval.tables import Table, to_csv
 from segeval.tasks import TASKS
+from segeval_cli.gates import add_gate_options, gate_code
+from segeval_cli.intervals import add_interval_options, slices_of, with_intervals
 from segeval_cli.progress import print_cautions, progress_bar
 
 FORMS = ("text", "json", "markdown", "csv", "latex")
@@ -32,6 +37,8 @@ def add_parser(commands: Any) -> None:
     )
     parser.set_defaults(parser=parser)
     add_inputs(parser)
+    add_interval_options(parser)
+    add_gate_options(parser)
     out = parser.add_argument_group("output")
     out.add_argument("--out", metavar="DIR", help="save the run: result.json and tally.npz")
     out.add_argument("--format", choices=FORMS, default="text", help="what is printed (default: text)")
@@ -121,14 +128,23 @@ def run(args: argparse.Namespace) -> int:
             args.pred, args.gt, task=task, workers=args.workers, progress=progress, **reading_options(args), **given
         )
     command = "segeval " + shlex.join(args.argv)
-    result = result.with_(provenance={**result.provenance, "command": command})
+    result = with_intervals(result.with_(provenance={**result.provenance, "command": command}), args)
     print_cautions(result.warnings, args.quiet)
     if args.out:
         result.save(args.out)
     if args.per_image:
         write_atomic(args.per_image, to_csv(per_image_table(result)) + "\n")
-    print(result.render(args.format))
-    return 0
+    print(rendered(result, slices_of(result, args), args.format))
+    return gate_code(result, args)
+
+
+def rendered(result: Result, slices: Slices | None, form: str) -> str:
+    """The result and its slices; in JSON they are one object."""
+    if slices is None:
+        return result.render(form)
+    if form == "json":
+        return json.dumps(json.loads(result.to_json()) | json.loads(render(slices, form)), indent=1, ensure_ascii=False)
+    return result.render(form) + "\n\n" + render(slices, form)
 
 
 def per_image_table(result: Result) -> Table:

@@ -1,0 +1,76 @@
+"""The options that say how intervals are made, and what they do to a result."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segeval import statistics
+from segeval.grouping import group_of_image, read_attributes, read_groups
+from segeval.resampling import METHODS, Interval
+from segeval.result import Result
+from segeval.slices import Slices, slice_result
+
+
+def add_interval_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `score`."""
+    group = parser.add_argument_group("intervals")
+    group.add_argument("--intervals", action="store_true", help="bootstrap an interval for every number")
+    add_resampling_options(group)
+    group.add_argument(
+        "--slices", metavar="CSV|JSON", help="image and attributes: every number for each value of each attribute"
+    )
+
+
+def add_resampling_options(group: Any) -> None:
+    """Declare how resampling is done: `compare` and `leaderboard` have these too."""
+    default = Interval()
+    group.add_argument("--level", type=float, metavar="P", help=f"confidence level (default: {default.level})")
+    group.add_argument("--resamples", type=int, metavar="N", help=f"data sets drawn (default: {default.resamples})")
+    group.add_argument("--seed", type=int, metavar="N", help=f"of the random numbers (default: {default.seed})")
+    group.add_argument("--method", choices=METHODS, help=f"of the interval (default: {default.method})")
+    group.add_argument(
+        "--groups", metavar="CSV", help="image and group: images of one group (frames of a video) are drawn together"
+    )
+
+
+def interval_of(args: argparse.Namespace) -> Interval:
+    """The settings that were given, over the defaults."""
+    given = {name: getattr(args, name) for name in ("level", "resamples", "seed", "method")}
+    return Interval(**{name: value for name, value in given.items() if value is not None})
+
+
+def groups_of(args: argparse.Namespace) -> Mapping[str, str] | None:
+    """The group of each image, or None."""
+    return None if args.groups is None else read_groups(args.groups)
+
+
+def with_intervals(result: Result, args: argparse.Namespace) -> Result:
+    """The result with its intervals, if --intervals asks for them."""
+    if not args.intervals:
+        return result
+    number = group_numbers(result, args)
+    return statistics.with_intervals(result, interval_of(args), groups=number, workers=args.workers)
+
+
+def group_numbers(result: Result, args: argparse.Namespace) -> NDArray[np.int64] | None:
+    """The group of each image of a result by number, or None."""
+    groups = groups_of(args)
+    return None if groups is None or result.tally is None else group_of_image(result.tally.keys, groups)
+
+
+def slices_of(result: Result, args: argparse.Namespace) -> Slices | None:
+    """Every number for each value of each attribute, if --slices asks for them."""
+    if not args.slices:
+        return None
+    return slice_result(
+        result,
+        read_attributes(args.slices),
+        interval=interval_of(args) if args.intervals else None,
+        groups=group_numbers(result, args),
+        workers=args.workers,
+    )

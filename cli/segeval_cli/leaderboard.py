@@ -1,0 +1,53 @@
+"""`segeval leaderboard`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from segeval.files import write_atomic
+from segeval.runs import find_runs, load_runs
+from segeval_cli.compare import FORMS, form_of
+from segeval_cli.intervals import add_resampling_options, groups_of, interval_of
+from segeval_cli.progress import print_cautions
+
+
+def add_parser(commands: Any) -> None:
+    """Declare the command and its options."""
+    parser = commands.add_parser(
+        "leaderboard",
+        help="rank the runs in folders",
+        description="Rank all runs found in folders, a table for each task. Systems that share a letter are not "
+        "significantly different. Nothing is scored again.",
+    )
+    parser.add_argument("places", nargs="+", metavar="RUN|DIR", help="runs, or folders that hold runs")
+    parser.add_argument("--sort", metavar="NAME", help="the value that ranks (default: mIoU, PQ or AP)")
+    parser.add_argument("--columns", nargs="+", metavar="NAME", help="the values shown")
+    add_resampling_options(parser.add_argument_group("intervals"))
+    out = parser.add_argument_group("output")
+    out.add_argument("--out", metavar="FILE", help="also write a file: .html, .md, .csv, .tex, .json or .txt")
+    out.add_argument("--format", choices=FORMS, default="text", help="what is printed (default: text)")
+    out.add_argument("--quiet", action="store_true", help="no notes on stderr")
+    out.add_argument("--workers", type=int, metavar="N", help="threads (default: one a core)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Find, rank, print."""
+    from segeval.ranking import rank_runs
+    from segeval.ranking_tables import render
+
+    form = form_of(args.out)
+    boards = rank_runs(
+        load_runs(find_runs(args.places)),
+        sort=args.sort,
+        columns=args.columns,
+        interval=interval_of(args),
+        groups=groups_of(args),
+        workers=args.workers,
+    )
+    for board in boards:
+        print_cautions(board.warnings, args.quiet)
+    if args.out:
+        write_atomic(args.out, render(boards, form) + "\n")
+    print(render(boards, args.format))
+    return 0
