@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from segeval.errors import SegevalError
 from segeval.means import mean_over_classes, ratio
 from segeval.result import Result
-from segeval.semantic import NO_CLASS
 from segeval.tables import Table, percent
 from segeval.tally import Rows, Tally
 from segeval.tasks import saved_rule
@@ -53,14 +52,11 @@ class BorderSplit:
     pixels, errors
         int64 (2, K): scored pixels of each truth class, and those predicted as another; row 0 the band, row 1 the
         interior.
-    iou
-        float64 (2, K): IoU counted on the band alone and on the interior alone; NaN for a class that isn't there.
     """
 
     reach: int
     pixels: NDArray[np.int64]
     errors: NDArray[np.int64]
-    iou: NDArray[np.float64]
 
     @property
     def share(self) -> float:
@@ -157,10 +153,8 @@ def border_split(result: Result) -> BorderSplit | None:
         return None
     taxonomy = taxonomy_of(result)
     whole, near = (_class_counts(tally.tables[name], taxonomy) for name in ("pixels", "band"))
-    planes = np.stack([near, whole - near])  # (band or interior, figure, class)
-    common, truth, predicted = planes[:, 0], planes[:, 1], planes[:, 2]
-    reach = int(dict(result.rule)["band"])
-    return BorderSplit(reach, truth, truth - common, ratio(common, truth + predicted - common))
+    planes = np.stack([near, whole - near])  # (band or interior, right or all, class)
+    return BorderSplit(int(dict(result.rule)["band"]), planes[:, 1], planes[:, 1] - planes[:, 0])
 
 
 def quality_loss(result: Result) -> QualityLoss | None:
@@ -229,25 +223,28 @@ def diagnosis_tables(result: Result, limit: int = 12) -> list[Table]:
         tables.append(Table(("", *loss.parts), tuple(cells), (0,), "what is lost of PQ"))
     if (split := border_split(result)) is not None:
         cells = [
-            (where, *(percent(float(v)) for v in (ratio(e.sum(), p.sum()), mean_over_classes(iou))))
-            for where, e, p, iou in zip(("border", "interior"), split.errors, split.pixels, split.iou, strict=True)
+            (
+                where,
+                *(
+                    percent(float(v))
+                    for v in (p.sum() / split.pixels.sum(), ratio(e.sum(), split.errors.sum()), ratio(e.sum(), p.sum()))
+                ),
+            )
+            for where, e, p in zip((f"border ({split.reach} px)", "interior"), split.errors, split.pixels, strict=True)
         ]
-        title = f"within {split.reach} pixels of a border: {percent(split.area)} % of pixels, "
-        title += f"{percent(split.share)} % of errors"
-        tables.append(Table(("", "pixels wrong %", "mIoU"), tuple(cells), (0,), title))
+        heads = ("", "% of pixels", "% of errors", "% wrong there")
+        tables.append(Table(heads, tuple(cells), (0,), "errors at borders and inside"))
     return tables
 
 
 def _class_counts(rows: Rows, taxonomy: Taxonomy) -> NDArray[np.int64]:
-    """Common, truth and predicted pixels of each class (3, K), outside the truth's void."""
+    """Pixels of each truth class that are predicted right, and all of them (2, K), outside the truth's void."""
     k = len(taxonomy)
     truth, prediction = _at(rows["truth"], taxonomy), _at(rows["prediction"], taxonomy)
-    scored = rows["truth"] != NO_CLASS
-    out = np.zeros((3, k + 1), np.int64)
-    same = scored & (truth == prediction)
+    out = np.zeros((2, k + 1), np.int64)
+    same = truth == prediction
     np.add.at(out[0], truth[same], rows["pixels"][same])
-    np.add.at(out[1], truth[scored], rows["pixels"][scored])
-    np.add.at(out[2], prediction[scored], rows["pixels"][scored])
+    np.add.at(out[1], truth, rows["pixels"])
     return out[:, :k]
 
 

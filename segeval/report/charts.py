@@ -65,6 +65,7 @@ class HeatMap:
     cells: tuple[HeatCell, ...]
     system: int
     left_out: int
+    longest: int
 
 
 def heat_map(
@@ -99,7 +100,8 @@ def heat_map(
             cells.append(HeatCell(r, c, round(share, 3), text, f"{about}: {100 * share:.1f} %", i == j))
     labelled = [(names[j], colours[j]) if j < k else ("no class", "") for j in columns]
     rows = tuple((names[i], colours[i]) for i in shown)
-    return HeatMap(title, rows, tuple(labelled), tuple(cells), system, k - len(shown))
+    longest = min(17, max(len(name) for name, _ in labelled)) if labelled else 0
+    return HeatMap(title, rows, tuple(labelled), tuple(cells), system, k - len(shown), longest)
 
 
 def busiest_classes(matrices: Sequence[NDArray[np.int64]], most: int = MOST_CLASSES) -> list[int]:
@@ -162,7 +164,9 @@ def histogram(figures: Sequence[NDArray[np.float64]], names: Sequence[str], figu
     marks = sorted({0, top // 2, top})
     y_ticks = tuple((round(float(ys[0] + m / top * (ys[-1] - ys[0])), 1), str(m)) for m in marks)
     title = f"distribution of each image's {figure}"
-    return Chart(title, width, height, left, bottom, _ticks(xs, at), y_ticks, f"{figure} of an image", "images", tuple(lines))
+    return Chart(
+        title, width, height, left, bottom, _ticks(xs, at), y_ticks, f"{figure} of an image", "images", tuple(lines)
+    )
 
 
 def precision_recall(curves: Sequence[tuple[str, int, str, NDArray[np.float64], NDArray[np.float64]]]) -> Chart:

@@ -192,9 +192,7 @@ def _analysis(systems: Sequence[System], taxonomy: Taxonomy, shades: Sequence[st
         ],
         "confusions": [(s, sections.confusions(s, taxonomy, shades, k)) for k, s, _ in found],
         "losses": [
-            (s, g)
-            for k, s in enumerate(systems)
-            if (g := sections.lost_quality(s, taxonomy, shades, k)) is not None
+            (s, g) for k, s in enumerate(systems) if (g := sections.lost_quality(s, taxonomy, shades, k)) is not None
         ],
         "borders": [
             (s, *b) for k, s in enumerate(systems) if (b := sections.border_errors(s, taxonomy, shades, k)) is not None
@@ -204,14 +202,14 @@ def _analysis(systems: Sequence[System], taxonomy: Taxonomy, shades: Sequence[st
 
 def _images(systems: Sequence[System], comparison: Comparison | None) -> dict[str, Any]:
     """Charts of the figures of all images."""
-    page: dict[str, Any] = {"histogram": None, "scatters": [], "curves": None}
+    page: dict[str, Any] = {"histogram": None, "scatters": [], "curves": None, "quantiles": ""}
     if not all(s.result.tally for s in systems):
         return page
     tables = [figures_of(s.result) for s in systems]
     figure = tables[0][0]
-    page["histogram"] = charts.histogram(
-        [np.array(list(t.values()), np.float64) for _, t in tables], [s.name for s in systems], figure
-    )
+    columns = [np.array(list(t.values()), np.float64) for _, t in tables]
+    page["histogram"] = charts.histogram(columns, [s.name for s in systems], figure)
+    page["quantiles"] = sections.quantiles([s.name for s in systems], columns, figure)
     if comparison is not None:
         page["scatters"] = [
             charts.scatter(

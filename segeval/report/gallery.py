@@ -17,8 +17,8 @@ from segeval.report.pictures import ERROR_COLOURS, encode_layer, encode_photo, p
 from segeval.result import Result
 from segeval.samples import Key
 from segeval.tables import percent, printable
-from segeval.taxonomy import Colour, Taxonomy
 from segeval.tasks import saved_rule
+from segeval.taxonomy import Colour, Taxonomy
 
 # Bytes that all pictures together may take in the page.
 BUDGET = 3_600_000
@@ -90,7 +90,9 @@ def choose(systems: Sequence[System], comparison: Comparison | None) -> list[Cho
     worst = sorted(keys, key=lambda k: mean[k])[: WORST if len(systems) == 1 else WORST - 3]
     chosen = []
     for key in worst:
-        figures = ", ".join(f"{s.mark + ' ' if len(systems) > 1 else ''}{percent(t[key])}" for s, t in zip(systems, tables, strict=True))
+        figures = ", ".join(
+            f"{s.mark + ' ' if len(systems) > 1 else ''}{percent(t[key])}" for s, t in zip(systems, tables, strict=True)
+        )
         chosen.append(Choice("Worst images", key, f"{figure} {figures}"))
     if comparison is None:
         return chosen
@@ -135,7 +137,7 @@ def gallery(
     skipped = 0
     # The first of every group first, so that a full page has some of each.
     order: dict[str, int] = {}
-    ranked = []
+    ranked: list[tuple[int, int, Choice]] = []
     for c in choices:
         order[c.group] = order.get(c.group, -1) + 1
         ranked.append((order[c.group], len(ranked), c))
@@ -182,12 +184,13 @@ def _entry(
     if photos is not None and (image := photos.load(name, height, width)) is not None:
         photo = encode_photo(image, height, width)
     panels = [Panel("photograph", "", f"photograph of {name}", kind="photo")] if photo else []
+    lines = systems[0].result.task != "semantic"  # where neighbours of one class are told apart
     truth = seen[0][1]
-    uri = encode_layer(paint_classes(truth.truth, truth.truth_lines, tuple(colours)))
+    uri = encode_layer(paint_classes(truth.truth, truth.truth_lines & lines, tuple(colours)))
     panels.append(Panel("truth", uri, f"truth of {name}"))
     for k, layers in seen:
         title = f"{systems[k].mark} " if len(systems) > 1 else ""
-        uri = encode_layer(paint_classes(layers.prediction, layers.prediction_lines, tuple(colours)))
+        uri = encode_layer(paint_classes(layers.prediction, layers.prediction_lines & lines, tuple(colours)))
         panels.append(Panel(f"{title}prediction", uri, f"prediction of {name} by {systems[k].name}", k))
         uri = encode_layer(paint_errors(layers.errors, layers.truth_lines))
         panels.append(Panel(f"{title}errors", uri, f"errors of {name} by {systems[k].name}", k, "errors"))
@@ -195,9 +198,7 @@ def _entry(
     return Entry(name, choice.why, tuple(panels), legend, photo, width, height, "; ".join(gone))
 
 
-def _legend(
-    layers: Sequence[Layers], taxonomy: Taxonomy, colours: Sequence[Colour]
-) -> tuple[tuple[str, str], ...]:
+def _legend(layers: Sequence[Layers], taxonomy: Taxonomy, colours: Sequence[Colour]) -> tuple[tuple[str, str], ...]:
     """The classes that take most of the pictures: colour and name."""
     k = len(taxonomy)
     seen = np.bincount(np.minimum(layers[0].truth, k).ravel(), minlength=k + 1)

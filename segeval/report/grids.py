@@ -91,7 +91,8 @@ def bar(value: float, bounds: tuple[float, float] | None, system: int, scale: fl
     if value != value:
         return None
     low, high = bounds if bounds is not None and not any(map(math.isnan, bounds)) else (value, value)
-    return Bar(*(round(100 * min(1.0, max(0.0, v / scale)), 2) for v in (value, low, high)), system=system)
+    shown, left, right = (round(100 * min(1.0, max(0.0, v / scale)), 2) for v in (value, low, high))
+    return Bar(shown, left, right, system)
 
 
 def bars(made: Sequence[Bar | None], sort: float) -> Cell:

@@ -92,7 +92,7 @@ def semantic_layers(rule: SemanticIoU, pair: Pair, taxonomy: Taxonomy, side: int
     truth, prediction = as_labels(pair.truth, "truth"), as_labels(pair.prediction, "prediction")
     if truth.shape != prediction.shape and rule.resize == "nearest":
         prediction = resize_nearest(prediction, *truth.shape)
-    size = display_size(*truth.shape, side)
+    size = display_size(truth.shape[0], truth.shape[1], side)
     planes = []
     for labels, name in ((truth, "truth"), (prediction, "prediction")):
         values = sample(labels, *size).astype(np.int64).ravel()
@@ -102,8 +102,7 @@ def semantic_layers(rule: SemanticIoU, pair: Pair, taxonomy: Taxonomy, side: int
     none = len(taxonomy)
     errors = np.where(a == b, CORRECT, np.where(b == none, MISSED, WRONG_CLASS)).astype(np.uint8)
     errors[a == none] = VOID
-    clear = np.zeros(size, bool)
-    return Layers(a, borders(a), b, clear, errors)
+    return Layers(a, borders(a), b, borders(b), errors)
 
 
 def panoptic_layers(rule: PanopticQuality, pair: Pair, taxonomy: Taxonomy, side: int) -> Layers:
@@ -112,7 +111,7 @@ def panoptic_layers(rule: PanopticQuality, pair: Pair, taxonomy: Taxonomy, side:
 
     found = rule.match(pair)
     maps = [overlap.rgb_ids(p) if p.ndim == 3 else p for p in (pair.truth.pixels, pair.prediction.pixels)]
-    size = display_size(*maps[0].shape[:2], side)
+    size = display_size(maps[0].shape[0], maps[0].shape[1], side)
     ids = [sample(m, *size).astype(np.int64) for m in maps]
     tables = (found.truth, found.prediction)
     at = [_places(i, table[0]) for i, table in zip(ids, tables, strict=True)]

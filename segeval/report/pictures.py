@@ -42,16 +42,16 @@ def class_colours(taxonomy: Taxonomy) -> tuple[tuple[Colour, ...], tuple[int, ..
     replaced
         Positions of the classes that got another colour.
     """
-    chosen: list[Colour] = []
-    replaced = []
-    for k, colour in enumerate(taxonomy.colours):
-        attempt, fresh = k, colour
-        while any(_distance(fresh, other) < NEAR for other in chosen) and attempt < k + 4 * len(taxonomy):
-            attempt += 1
-            fresh = distinct_colour(attempt)
-        if fresh != colour:
-            replaced.append(k)
-        chosen.append(fresh)
+    chosen = list(taxonomy.colours)
+    replaced = [k for k, c in enumerate(chosen) if any(_distance(c, other) < NEAR for other in chosen[:k])]
+    fixed = [c for k, c in enumerate(chosen) if k not in set(replaced)]
+    attempt = len(chosen)
+    for k in replaced:
+        for fresh in map(distinct_colour, range(attempt, attempt + 100)):
+            attempt, chosen[k] = attempt + 1, fresh
+            if all(_distance(fresh, other) >= NEAR for other in fixed):
+                break
+        fixed.append(chosen[k])
     return tuple(chosen), tuple(replaced)
 
 
@@ -87,7 +87,7 @@ def paint_classes(classes: NDArray[Any], lines: NDArray[np.bool_], colours: tupl
     table = np.zeros((len(colours) + 1, 4), np.uint8)
     table[:-1, :3] = np.array(colours, np.uint8).reshape(-1, 3)
     table[:-1, 3] = 255
-    picture = table[np.minimum(classes, len(colours))]
+    picture: NDArray[np.uint8] = table[np.minimum(classes, len(colours))]
     picture[lines & (picture[..., 3] > 0)] = _LINE
     return picture
 
@@ -97,7 +97,7 @@ def paint_errors(kinds: NDArray[np.uint8], lines: NDArray[np.bool_]) -> NDArray[
     table = np.zeros((6, 4), np.uint8)
     for kind, colour in ERROR_COLOURS.items():
         table[kind] = *colour, 110 if kind == VOID else 255
-    picture = table[kinds]
+    picture: NDArray[np.uint8] = table[kinds]
     picture[lines & (kinds == CORRECT)] = _FAINT_LINE
     return picture
 

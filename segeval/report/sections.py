@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from segeval.comparison import Comparison, System
 from segeval.diagnosis import border_split, confusion_of, frequent_confusions, quality_loss
+from segeval.means import ratio
 from segeval.metric import options
 from segeval.report.grids import (
     Cell,
@@ -27,8 +29,11 @@ from segeval.report.grids import (
 from segeval.result import COLUMNS, COUNTS, Result
 from segeval.slices import Slices
 from segeval.tables import percent
-from segeval.taxonomy import Taxonomy
 from segeval.tasks import saved_rule
+from segeval.taxonomy import Taxonomy
+
+# Sentences that a person reads before the table.
+MOST_VERDICTS = 6
 
 HEADLINES = {"semantic": "mIoU", "panoptic": "PQ", "instance": "AP"}
 FIGURES = {"semantic": "IoU", "panoptic": "PQ", "instance": "AP"}
@@ -74,11 +79,14 @@ def headline(systems: Sequence[System], metric: str) -> Grid:
 
 
 def verdicts(comparison: Comparison) -> list[str]:
-    """What the comparison says in words, one sentence a pair of systems."""
+    """What the comparison says in words, one sentence a pair of systems; of many only those with the best one."""
+    chosen = [d for d in comparison.differences if d.metric == comparison.metric]
+    if len(chosen) > MOST_VERDICTS:
+        values = [s.result.values[comparison.metric] for s in comparison.systems]
+        best = int(np.argmax(np.nan_to_num(values, nan=-1.0)))
+        chosen = [d for d in chosen if best in (d.first, d.second)][:MOST_VERDICTS]
     said = []
-    for d in comparison.differences:
-        if d.metric != comparison.metric:
-            continue
+    for d in chosen:
         a, b = comparison.systems[d.first].name, comparison.systems[d.second].name
         if math.isnan(d.value):
             said.append(f"{a} and {b} can't be compared in {d.metric}: it is undefined in one of them.")
@@ -130,14 +138,17 @@ def pairs(comparison: Comparison) -> Grid:
     return Grid("pairs", heads, tuple(rows))
 
 
-def classes(systems: Sequence[System], comparison: Comparison | None, taxonomy: Taxonomy, colours: Sequence[str]) -> Grid:
+def classes(
+    systems: Sequence[System], comparison: Comparison | None, taxonomy: Taxonomy, colours: Sequence[str]
+) -> Grid:
     """One row a class: bars with intervals, figures, and differences to the first system."""
     first = systems[0].result
     figure = FIGURES[first.task]
     several = len(systems) > 1
     bounds = [_class_bounds(s.result, figure) for s in systems]
     heads = [Header("class", "text"), Header(figure, "drawing", "bars from 0 to 100; whiskers are the interval")]
-    others = () if several else tuple(c for c in COLUMNS[first.task] if c in first.per_class[0]) if first.per_class else ()
+    shown = [c for c in COLUMNS[first.task] if c != "recall"]  # which is Acc
+    others = shown if first.per_class and not several else []
     if several:
         heads += [Header(s.mark, about=f"{figure} of {s.name}", system=k) for k, s in enumerate(systems)]
         heads += [
@@ -156,9 +167,7 @@ def classes(systems: Sequence[System], comparison: Comparison | None, taxonomy: 
         top = max((v for v in values if v == v), default=math.nan)
         cells = [words(row["name"], swatch=colours[k]), bars(made, values[0])]
         if several:
-            cells += [
-                number(v, b.get(int(row["id"])), best=v == top) for v, b in zip(values, bounds, strict=True)
-            ]
+            cells += [number(v, b.get(int(row["id"])), best=v == top) for v, b in zip(values, bounds, strict=True)]
             for j, v in enumerate(values[1:], 1):
                 d = change.get((j, int(row["id"])))
                 delta = v - values[0]
@@ -188,15 +197,14 @@ def confusions(system: System, taxonomy: Taxonomy, colours: Sequence[str], index
     heads = (
         Header("truth", "text"),
         Header("taken for", "text"),
-        Header("share", "drawing", "of the truth's class"),
-        Header("%", about="of the truth's class"),
+        Header("% of truth", "drawing", "share of the truth's class"),
         Header(unit),
     )
     rows = []
     for c in frequent_confusions(matrix, 15):
-        drawn = bars([bar(c.share, None, index)], c.share)
+        drawn = Cell(percent(c.share), c.share, bars=bars([bar(c.share, None, index)], c.share).bars)
         sides = (words(names[k], swatch=shades[k]) for k in (c.truth, c.prediction))
-        rows.append((*sides, drawn, number(c.share), count(c.amount)))
+        rows.append((*sides, drawn, count(c.amount)))
     return Grid(f"confusions-{index}", heads, tuple(rows), tall=True)
 
 
@@ -246,33 +254,55 @@ def border_errors(system: System, taxonomy: Taxonomy, colours: Sequence[str], in
     )
     heads = (
         Header("class", "text"),
-        Header("wrong in band | interior", "drawing", "share of the class's pixels there that are wrong"),
-        *(Header(f"{what} {where}", about=about) for what, about in _BORDER_FIGURES for where in ("band", "interior")),
+        Header("wrong", "drawing", "share of the class's pixels there that are wrong"),
+        Header("% wrong in band"),
+        Header("% wrong inside"),
+        Header("% of its pixels in band"),
+        Header("% of its errors in band"),
     )
     rows = []
     for k, name in enumerate(taxonomy.names):
-        pixels = split.pixels[:, k].astype(np.float64)
+        pixels, errors = (v[:, k].astype(np.float64) for v in (split.pixels, split.errors))
         if not pixels.sum():
             continue
-        wrong = [float(e / p) if p else math.nan for e, p in zip(split.errors[:, k], pixels, strict=True)]
-        drawn = tuple(b for v, kind in zip(wrong, (0, 1), strict=True) if (b := bar(v, None, kind)) is not None)
+        wrong = [float(v) for v in ratio(errors, pixels)]
+        drawn = tuple(b for kind, v in enumerate(wrong) if (b := bar(v, None, kind)) is not None)
         cells = [words(name, swatch=colours[k]), Cell(sort=wrong[0] if wrong[0] == wrong[0] else None, bars=drawn)]
-        cells += [number(v) for v in wrong] + [number(float(v)) for v in split.iou[:, k]]
+        cells += [
+            number(v) for v in (*wrong, float(ratio(pixels[0], pixels.sum())), float(ratio(errors[0], errors.sum())))
+        ]
         rows.append(tuple(cells))
-    return sentence, Grid(f"border-{index}", heads, tuple(rows), tall=len(rows) > 24)
+    legend = (("part-band", "in the band"), ("part-inner", "inside"))
+    return sentence, Grid(f"border-{index}", heads, tuple(rows), legend=legend, tall=len(rows) > 24)
 
 
-_BORDER_FIGURES = (("wrong", "share of the class's pixels there that are wrong"), ("IoU", "counted on these pixels alone"))
+def quantiles(names: Sequence[str], columns: Sequence[NDArray[np.float64]], figure: str) -> str:
+    """The median of the images' figures and the bound of their worst tenth, in words."""
+    said = []
+    for name, column in zip(names, columns, strict=True):
+        there = column[~np.isnan(column)]
+        if there.size:
+            low, middle = np.quantile(there, (0.1, 0.5)).tolist()
+            who = f"{name}: median" if len(names) > 1 else f"Median {figure} of an image:"
+            said.append(f"{who} {percent(middle)}, a tenth of the images below {percent(low)}")
+    return "; ".join(said) + "." if said else ""
 
 
 def slice_tables(systems: Sequence[System], slices: Sequence[Slices]) -> list[Grid]:
     """For each attribute the headline of every value, system by system, and the gaps."""
     metric = HEADLINES[systems[0].result.task]
-    grids = []
+    grids: list[Grid] = []
     for attribute in dict.fromkeys(s.attribute for s in slices[0].slices):
         tables = [{s.value: s.result for s in some.slices if s.attribute == attribute} for some in slices]
         heads = [Header(attribute, "text"), Header("images"), Header(metric, "drawing")]
-        heads += [Header(s.mark if len(systems) > 1 else metric, about=f"{metric} of {s.name}", system=k if len(systems) > 1 else -1) for k, s in enumerate(systems)]
+        heads += [
+            Header(
+                s.mark if len(systems) > 1 else metric,
+                about=f"{metric} of {s.name}",
+                system=k if len(systems) > 1 else -1,
+            )
+            for k, s in enumerate(systems)
+        ]
         rows = []
         for value, result in tables[0].items():
             found = [t.get(value) for t in tables]
