@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 from segeval.errors import SegevalError
-from segeval.metric import Metric
+from segeval.metric import Metric, check_options
 from segeval.result import Result
 from segeval.samples import Key, Pair, PanopticMap
 from segeval.tally import Tally, merge
@@ -36,7 +37,9 @@ class Accumulator:
     def __init__(self, rule: Metric | str, *, classes: Any = None, **options: Any) -> None:
         if isinstance(rule, str):
             taxonomy = None if classes is None else Taxonomy.of(classes)
-            made: Metric = rule_of(rule)(taxonomy=taxonomy, **options)
+            kind = rule_of(rule)
+            check_options(kind, options)
+            made: Metric = kind(taxonomy=taxonomy, **options)
         elif options or classes is not None:
             raise SegevalError("options belong to the rule", remedy="make the rule with them, or give the task's name")
         else:
@@ -63,18 +66,17 @@ class Accumulator:
         SegevalError
             For arrays that are no label maps, sizes that differ, or keys given for some images only.
         """
-        if key is None:
-            if self._keyed:
-                raise SegevalError("this image has no key, earlier ones had", remedy="give every image a key, or none")
-            key = self._numbered
-            self._numbered += 1
-        else:
-            if self._numbered:
-                raise SegevalError("earlier images had no key", key=key, remedy="give every image a key, or none")
-            self._keyed = True
+        given = key is not None
+        if not given and self._keyed:
+            raise SegevalError("this image has no key, earlier ones had", remedy="give every image a key, or none")
+        if given and self._numbered:
+            raise SegevalError("earlier images had no key", key=key, remedy="give every image a key, or none")
+        key = self._numbered if key is None else _checked(key)
         if self.rule.task == "panoptic":
             prediction, truth = _panoptic(prediction, "prediction", key), _panoptic(truth, "truth", key)
         self._tallies.append(self.rule.observe([Pair(key, truth, prediction)]))
+        # Only now, so that a refused image leaves no trace.
+        self._keyed, self._numbered = given, self._numbered + (not given)
         if len(self._tallies) >= 256:
             self._tallies = [self._merged()]
 
@@ -96,6 +98,8 @@ class Accumulator:
         SegevalError
             If the rules differ, images have no keys, or one key has two contents.
         """
+        if not isinstance(other, Accumulator):
+            raise SegevalError(f"{other!r} is no Accumulator", remedy="merge accumulators, or add tallies")
         both = merge([self.tally, other.tally])
         self._tallies, self._keyed = [both], self._keyed or other._keyed
 
@@ -115,6 +119,18 @@ class Accumulator:
     def reset(self) -> None:
         """Forget the evidence."""
         self._tallies, self._numbered, self._keyed = [], 0, False
+
+
+def _checked(key: Any) -> Key:
+    """A key that can be sorted, saved and compared: text or a whole number."""
+    if isinstance(key, str):
+        return str(key)
+    try:
+        if isinstance(key, bool):
+            raise TypeError
+        return operator.index(key)
+    except TypeError:
+        raise SegevalError(f"the key {key!r} is no text and no whole number", remedy="give a str or an int") from None
 
 
 def _panoptic(data: Any, what: str, key: Key) -> PanopticMap:

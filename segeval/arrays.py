@@ -30,11 +30,11 @@ def to_numpy(data: Any, what: str = "array") -> NDArray[Any]:
     SegevalError
         If it is no array of numbers.
     """
-    if hasattr(data, "detach"):  # a torch tensor, told without importing torch
-        data = data.detach().cpu().numpy()
     try:
+        if hasattr(data, "detach"):  # a torch tensor, told without importing torch
+            data = data.detach().cpu().numpy()
         array = np.asarray(data)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RuntimeError) as error:
         raise SegevalError(f"{what} is no array ({error})", remedy="give a numpy array or a torch tensor") from None
     if array.dtype.kind not in "biuf":
         raise SegevalError(f"{what} has dtype {array.dtype}", remedy="give an array of integers")
@@ -58,7 +58,7 @@ def as_labels(data: Any, what: str, *, file: str | None = None, key: object | No
     SegevalError
         For another number of dimensions, floats, negative values, values above 2^32 - 1, or no pixels at all.
     """
-    if type(data) is np.ndarray and data.dtype == np.uint8 and data.ndim == 2 and data.size and data.flags.c_contiguous:
+    if type(data) is np.ndarray and data.dtype == np.uint8 and data.ndim == 2 and data.size and data.flags.carray:
         return data
     try:
         array = to_numpy(data, what)
@@ -94,7 +94,8 @@ def as_labels(data: Any, what: str, *, file: str | None = None, key: object | No
             f"{what} holds the label {high}", file=file, key=key, remedy=f"use ids up to {LARGEST_LABEL}"
         )
     kind = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.int64}[array.dtype.itemsize]
-    return np.ascontiguousarray(array, dtype=kind)
+    # Read-only or unaligned memory would be another type to the kernels, and another compilation.
+    return np.require(array, kind, ["C", "A", "W"])
 
 
 def smallest(labels: NDArray[Any]) -> NDArray[Any]:
@@ -123,6 +124,8 @@ def require_same_size(
 
 def resize_nearest(labels: NDArray[Any], height: int, width: int) -> NDArray[Any]:
     """Labels at another size, each pixel from the source pixel under its centre."""
-    rows = ((np.arange(height) + 0.5) * (labels.shape[0] / height)).astype(np.int64)
-    columns = ((np.arange(width) + 0.5) * (labels.shape[1] / width)).astype(np.int64)
+    rows, columns = (
+        (2 * np.arange(new, dtype=np.int64) + 1) * old // (2 * new)
+        for new, old in ((height, labels.shape[0]), (width, labels.shape[1]))
+    )
     return np.ascontiguousarray(labels[rows[:, None], columns[None, :]])

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from segeval.collecting import collector_paused
 from segeval.errors import SegevalError
-from segeval.metric import Metric
+from segeval.metric import Metric, check_options
 from segeval.readers.classes import read_classes
 from segeval.readers.formats import recognise_task
 from segeval.readers.instance_folders import open_instance
@@ -141,11 +140,7 @@ def score(
     pred_path, gt_path = Path(pred), Path(gt)
     task = task or recognise_task(gt_path)
     kind = rule_of(task)
-    known = {f.name for f in fields(kind)}
-    if strange := sorted(set(options) - known):
-        raise SegevalError(
-            f"{strange[0]!r} is no option of the {task} task", remedy=f"its options are {', '.join(sorted(known))}"
-        )
+    check_options(kind, options)
     taxonomy, void = _classes(classes)
     if void is not None and options.get("void") is None:
         options["void"] = void

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from segeval.accumulator import Accumulator
 from segeval.result import Result
 from segeval.samples import Pair
-from segeval.semantic import SemanticIoU, confusion_matrix_of
+from segeval.semantic import SemanticIoU
 from segeval.taxonomy import Taxonomy
 
 Classes = Taxonomy | int | Sequence[str]
 
 
 def confusion_matrix(
-    *, prediction: Any, truth: Any, classes: Classes, void: Sequence[int] = (255,)
+    *, prediction: Any, truth: Any, classes: Classes, void: Sequence[int] | None = None
 ) -> NDArray[np.int64]:
     """Pixels by truth class and predicted class.
 
@@ -29,7 +29,7 @@ def confusion_matrix(
     classes
         A taxonomy, a count or names.
     void
-        Truth values that are left out. A void prediction counts as missed.
+        Truth values that are left out, 255 unless given. A void prediction counts as missed.
 
     Returns
     -------
@@ -39,20 +39,24 @@ def confusion_matrix(
     Raises
     ------
     SegevalError
-        For sizes that differ, labels outside the classes, or arrays that are no label maps.
+        For sizes that differ, labels outside the classes, arrays that are no label maps, and truth of exactly 0 and
+        255 without a word on what 255 is.
     """
-    taxonomy = Taxonomy.of(classes)
-    rule = SemanticIoU(taxonomy, void=tuple(void))
-    return confusion_matrix_of(rule.observe([Pair(0, truth, prediction)]), taxonomy)
+    rule = SemanticIoU(Taxonomy.of(classes), void=None if void is None else tuple(void))
+    confusion = rule.score(rule.observe([Pair(0, truth, prediction)])).confusion
+    assert confusion is not None
+    return confusion.copy()
 
 
-def _semantic(prediction: Any, truth: Any, classes: Classes, void: Sequence[int], figure: str) -> NDArray[np.float64]:
-    seen = Accumulator(SemanticIoU(Taxonomy.of(classes), void=tuple(void)))
+def _semantic(
+    prediction: Any, truth: Any, classes: Classes, void: Sequence[int] | None, figure: str
+) -> NDArray[np.float64]:
+    seen = Accumulator(SemanticIoU(Taxonomy.of(classes), void=None if void is None else tuple(void)))
     seen.update(prediction=prediction, truth=truth)
     return np.array([row[figure] for row in seen.compute().per_class])
 
 
-def iou(*, prediction: Any, truth: Any, classes: Classes, void: Sequence[int] = (255,)) -> NDArray[np.float64]:
+def iou(*, prediction: Any, truth: Any, classes: Classes, void: Sequence[int] | None = None) -> NDArray[np.float64]:
     """Intersection over union of each class: i / (t + p - i); NaN for a class in neither map.
 
     Parameters
@@ -68,7 +72,7 @@ def iou(*, prediction: Any, truth: Any, classes: Classes, void: Sequence[int] = 
     return _semantic(prediction, truth, classes, void, "IoU")
 
 
-def dice(*, prediction: Any, truth: Any, classes: Classes, void: Sequence[int] = (255,)) -> NDArray[np.float64]:
+def dice(*, prediction: Any, truth: Any, classes: Classes, void: Sequence[int] | None = None) -> NDArray[np.float64]:
     """Dice coefficient (F1) of each class: 2 i / (t + p); NaN for a class in neither map.
 
     Parameters

@@ -72,6 +72,36 @@ def options(rule: type) -> dict[str, Field[Any]]:
     return {f.name: f for f in fields(rule) if f.metadata and f.metadata["flag"] != "-"}
 
 
+def check_choices(rule: Any) -> None:
+    """Refuse a word that a field does not admit.
+
+    Raises
+    ------
+    SegevalError
+        Naming the words that it admits.
+    """
+    for name, about in options(type(rule)).items():
+        admitted = about.metadata["choices"]
+        if admitted and getattr(rule, name) not in admitted:
+            raise SegevalError(f"{name}={getattr(rule, name)!r} is no choice", remedy=f"give {' or '.join(admitted)}")
+
+
+def check_options(rule: type, names: Iterable[str]) -> None:
+    """Refuse the name of an option that a rule does not have.
+
+    Raises
+    ------
+    SegevalError
+        Naming the options that it has.
+    """
+    known = {f.name for f in fields(rule)}
+    if strange := sorted(set(names) - known):
+        raise SegevalError(
+            f"{strange[0]!r} is no option of the {rule.task} task",  # type: ignore[attr-defined]
+            remedy=f"its options are {', '.join(sorted(known))}",
+        )
+
+
 def rule_to_dict(rule: Any) -> dict[str, Any]:
     """A rule as plain values, for JSON."""
     plain: dict[str, Any] = {"task": rule.task}

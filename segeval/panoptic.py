@@ -9,10 +9,10 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from segeval.arrays import crc_of, require_same_size, smallest
+from segeval.arrays import crc_of, require_same_size
 from segeval.errors import Caution, SegevalError
 from segeval.means import mean_over_classes, ratio
-from segeval.metric import option, rule_to_dict, void_value
+from segeval.metric import check_choices, option, rule_to_dict, void_value
 from segeval.result import Result
 from segeval.samples import Key, Pair, PanopticMap, Segments
 from segeval.signature import Signature
@@ -58,6 +58,9 @@ class PanopticQuality:
     absent: str = option(
         "skip", "a class in neither truth nor prediction: leave it out, or count 0", choices=("skip", "zero")
     )
+
+    def __post_init__(self) -> None:
+        check_choices(self)
 
     @property
     def void_values(self) -> tuple[int, ...]:
@@ -162,7 +165,7 @@ class PanopticQuality:
                 notes.append((number, 1, 1))
             columns = truth[:3].T.tobytes()
             pixels = pair.truth.pixels
-            digests.append(image_digest(pair.key, *pixels.shape[:2], crc_of(smallest(pixels)), columns.hex()))
+            digests.append(image_digest(pair.key, *pixels.shape[:2], crc_of(_colours(pixels)), columns.hex()))
         rows = self._add_up(len(keys), events, matches)
         image, code, count = np.array(notes, np.int64).reshape(-1, 3).T.copy()
         tables = {**rows, "notes": Rows(image.astype(np.int32), {"code": code}, {"count": count})}
@@ -267,7 +270,7 @@ class PanopticQuality:
     def _cautions(self, tally: Tally) -> list[Caution]:
         notes = tally.tables["notes"]
         total = {code: int(notes["count"][notes["code"] == code].sum()) for code in range(len(NOTES))}
-        found = []
+        found = tally.cautions()
         if total[0]:
             text = (
                 f"{total[0]} crowd regions share image and class with a later one: as officially, only the last counts"
@@ -307,6 +310,14 @@ def summary(
             column = classes[name][..., which]
             values[name + tail] = mean_over_classes(np.nan_to_num(column) if absent == "zero" else column)
     return values
+
+
+def _colours(pixels: NDArray[Any]) -> NDArray[np.uint8]:
+    """Segment ids as their colours, so that a digest does not depend on how an image was handed over."""
+    if pixels.ndim == 3:
+        return pixels[..., :3]
+    channels = pixels.astype("<u4").view(np.uint8).reshape(*pixels.shape, 4)
+    return channels[..., :3] if not channels[..., 3].any() else channels
 
 
 def _lookup(taxonomy: Taxonomy) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

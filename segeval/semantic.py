@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from segeval.arrays import NOTHING, as_labels, crc_of, require_same_size, resize_nearest, smallest
 from segeval.errors import Caution, SegevalError
 from segeval.means import mean_over_classes, ratio, sum_over_classes
-from segeval.metric import option, rule_to_dict, void_value
+from segeval.metric import check_choices, option, rule_to_dict, void_value
 from segeval.result import Result
 from segeval.samples import Key, Pair
 from segeval.signature import Signature
@@ -58,9 +58,19 @@ class SemanticIoU:
     band: int = option(5, "with --diagnose: pixels around a truth's border that are its band", metavar="N", parse=int)
 
     def __post_init__(self) -> None:
+        check_choices(self)
         if self.binary and self.taxonomy is None:
             object.__setattr__(self, "taxonomy", Taxonomy.of_names(("background", "foreground")))
-        if self.binary and self.taxonomy is not None and self.taxonomy.ids != (0, 1):
+        if self.taxonomy is None:
+            return
+        if self.void is None and not self.binary and 255 in self.taxonomy.ids:
+            raise SegevalError(
+                "255 is among the classes, and void unless said otherwise",
+                remedy="give --void none if 255 is a class, or --void 255 if it is void",
+            )
+        if set(self.taxonomy.ids) & set(self.void_values):
+            object.__setattr__(self, "taxonomy", self.taxonomy.without(self.void_values))
+        if self.binary and self.taxonomy.ids != tuple(i for i in (0, 1) if i not in self.void_values):
             raise SegevalError("binary masks have the classes 0 and 1", remedy="leave out --classes or --binary")
         if self.band < 1:
             raise SegevalError(f"a band of {self.band} pixels is none", remedy="give --band 1 or more")
@@ -142,24 +152,23 @@ class SemanticIoU:
     def classes_of(
         self, values: NDArray[np.int64], side: str, image: NDArray[np.int32], keys: list[Key], files: list[str | None]
     ) -> NDArray[np.int64]:
-        """Class ids of raw values: binary, reduce-zero, map, void, range, in this order."""
+        """Class ids of raw values: map, binary, reduce-zero, void, range, in this order."""
         distinct, where = np.unique(values, return_inverse=True)
         classes = []
         table = dict(self.map_truth if side == "truth" else self.map_prediction)
-        for raw in distinct.tolist():
-            value = raw
-            if self.binary:
-                value = {0: 0, 1: 1, 255: 1}.get(raw, raw)
-            if self.reduce_zero_label and side == "truth":
-                value = 255 if raw in (0, 255) else raw - 1
-            value = table.get(value, value)
-            known = self.taxonomy is None or value in self.taxonomy.ids
-            shifted_out = self.reduce_zero_label and side == "truth" and raw in (0, 255)
+        mapped = [table.get(raw, raw) for raw in distinct.tolist()]
+        if self.binary and not {1, 255} & set(self.void_values):
+            _refuse_two_foregrounds(np.array(mapped, np.int64)[where], side, image, keys, files)
+        for raw, value in zip(distinct.tolist(), mapped, strict=True):
             nothing = raw == NOTHING and side == "prediction"
-            if value in self.void_values or shifted_out or nothing:
+            if self.binary and value == 255 and 255 not in self.void_values:
+                value = 1
+            if self.reduce_zero_label and side == "truth":
+                nothing = value in (0, 255)
+                value -= 1
+            if nothing or value in self.void_values:
                 value = NO_CLASS
-            elif not known:
-                assert self.taxonomy is not None
+            elif self.taxonomy is not None and value not in self.taxonomy.ids:
                 first = int(image[np.argmax(values == raw)])
                 how = "map it, or give it to --void"
                 raise SegevalError(
@@ -272,7 +281,7 @@ class SemanticIoU:
 
     def _cautions(self, tally: Tally, taxonomy: Taxonomy) -> list[Caution]:
         rows = tally.tables["pixels"]
-        found = []
+        found = tally.cautions()
         if self.taxonomy is None:
             ids = ", ".join(map(str, taxonomy.ids[:12])) + (", ..." if len(taxonomy) > 12 else "")
             text = f"no classes given: took the {len(taxonomy)} found in the truth ({ids}); give --classes to fix them"
@@ -298,6 +307,20 @@ class SemanticIoU:
                 first = tally.keys[int(np.argmin(with_truth))]
                 found.append(Caution("all-void", f"{void} images have no truth but void, the first is {first}"))
         return found
+
+
+def _refuse_two_foregrounds(
+    values: NDArray[np.int64], side: str, image: NDArray[np.int32], keys: list[Key], files: list[str | None]
+) -> None:
+    """A binary mask with both 1 and 255: one of them may well be void, and guessing would move the score."""
+    both = np.intersect1d(image[values == 1], image[values == 255])
+    if len(both):
+        raise SegevalError(
+            f"{side} holds both 1 and 255, so --binary can't tell the foreground",
+            file=files[both[0]],
+            key=keys[both[0]],
+            remedy="give --void 255 if 255 is void, or --map to merge them",
+        )
 
 
 def figures(areas: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:

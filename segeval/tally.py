@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,11 +15,14 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from segeval.errors import SegevalError
+from segeval.errors import Caution, SegevalError
 from segeval.files import write_atomic
 from segeval.samples import Key
 
 FORMAT = 1  # of tally.npz
+
+# What reading a damaged archive may raise.
+_DAMAGE = (OSError, ValueError, LookupError, TypeError, RuntimeError, EOFError, zlib.error, zipfile.BadZipFile)
 
 # Below 2^26, so that the sum of 2^37 such parts still fits in an int64.
 IOU_LOW_BITS = 26
@@ -179,6 +183,13 @@ class Tally:
         total = int(self.digests.sum(dtype=np.uint64)) + self.folded_digest
         return f"{total % 2**64:016x}"
 
+    def cautions(self) -> list[Caution]:
+        """What a reader should know about the images themselves."""
+        if not self.duplicates:
+            return []
+        text = f"{self.duplicates} images came twice with the same content and were counted once"
+        return [Caution("duplicates-dropped", text)]
+
     def take(self, keys: Iterable[Key]) -> Tally:
         """The same statistics for some of the images.
 
@@ -276,7 +287,7 @@ class Tally:
                 return _assemble(head, data)
         except FileNotFoundError:
             raise SegevalError("no such file", file=path, remedy="give the folder of a saved run") from None
-        except (OSError, ValueError, KeyError, TypeError, IndexError, zipfile.BadZipFile, EOFError) as error:
+        except _DAMAGE as error:
             raise SegevalError(f"damaged tally ({type(error).__name__})", file=path, remedy=again) from None
 
 

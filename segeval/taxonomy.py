@@ -58,6 +58,8 @@ class Taxonomy:
             raise SegevalError(f"class id {twice[0]} is given twice", remedy="give each class its own id")
         if any(i < 0 for i in self.ids):
             raise SegevalError(f"class id {min(self.ids)} is negative", remedy="number classes from 0")
+        if any(i >= 2**32 for i in self.ids):
+            raise SegevalError(f"class id {max(self.ids)} is too large", remedy="use ids below 4294967296")
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -83,6 +85,14 @@ class Taxonomy:
         if isinstance(classes, int):
             return cls.of_count(classes)
         return cls.of_names(classes)
+
+    def without(self, ids: Iterable[int]) -> Taxonomy:
+        """The other classes."""
+        gone = set(ids)
+        kept = [k for k, i in enumerate(self.ids) if i not in gone]
+        names, colours = tuple(self.names[k] for k in kept), tuple(self.colours[k] for k in kept)
+        things = None if self.things is None else tuple(self.things[k] for k in kept)
+        return Taxonomy(tuple(self.ids[k] for k in kept), names, things, colours)
 
     def index_of(self, class_id: int) -> int:
         """The position of a class id."""

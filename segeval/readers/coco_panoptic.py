@@ -60,6 +60,10 @@ def make_segments(entries: Any, file: object, key: Key) -> Segments:
         if not 0 < ident < 2**24:
             what = "is void" if ident == 0 else "does not fit in three bytes"
             raise SegevalError(f"segment id {ident} {what}", file=file, key=key, remedy="use ids from 1 to 16777215")
+        if not 0 <= category < 2**32:
+            raise SegevalError(
+                f"segment {ident} has category_id {category}", file=file, key=key, remedy="use ids from 0 to 4294967295"
+            )
         if crowd not in (0, 1):
             raise SegevalError(f"segment {ident} has iscrowd {crowd!r}", file=file, key=key, remedy="write 0 or 1")
         if not -(2**40) < area < 2**40 or (area < 0 and "area" in entry and entry["area"] is not None):
@@ -238,7 +242,7 @@ def from_arrays(pixels: Any, entries: Any, what: str, key: Key) -> PanopticMap:
     """
     array = to_numpy(pixels, what)
     if array.ndim == 3 and array.dtype == np.uint8 and array.shape[2] in (3, 4) and array.size:
-        array = np.ascontiguousarray(array)
+        array = np.require(array, requirements=["C", "A", "W"])
     else:
         array = as_labels(array, what, key=key)
     return PanopticMap(array, make_segments(entries, None, key))

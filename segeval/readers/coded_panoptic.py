@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segeval.arrays import as_labels
+from segeval.arrays import LARGEST_LABEL, as_labels
 from segeval.errors import Caution, SegevalError
 from segeval.readers.labels import EXTENSIONS, read_labels
 from segeval.readers.pairing import list_files
@@ -27,7 +27,7 @@ class CodedPanoptic:
 
     In ``class * 1000 + instance`` a value below 1000 is a class without an instance: stuff, or a crowd region if the
     class is a thing. In two channels (R class, G instance, B = 0) class 0 is void and instance 255 a crowd region.
-    Segment ids are the values plus one, so that 0 is free for void whatever the classes are.
+    Segment ids are the values plus what keeps them above all void values, so that void never names a segment.
     """
 
     files: dict[str, Path]
@@ -93,11 +93,19 @@ class CodedPanoptic:
             crowd = instances == CROWD
         else:
             crowd = (instances == 0) & np.isin(classes, list(self.things))
-        ids = codes.astype(np.uint32) + 1
+        above = 1 + max((0, *self.void))
+        highest = int(distinct.max()) + above
+        if highest > LARGEST_LABEL:
+            raise SegevalError(
+                f"holds the value {int(distinct.max())}",
+                file=self.file(key),
+                remedy=f"use values up to {LARGEST_LABEL - above}",
+            )
+        ids = codes.astype(np.uint32) + np.uint32(above)
         for value in distinct[void]:
             ids[codes == value] = 0
         keep = ~void
-        ids_listed, classes, crowd = distinct[keep] + 1, classes[keep], crowd[keep]
+        ids_listed, classes, crowd = distinct[keep] + above, classes[keep], crowd[keep]
         # One crowd value a class and image, so each is the last of its class.
         areas = np.full(len(ids_listed), -1, np.int64)
         return PanopticMap(ids, Segments(ids_listed, classes, crowd, areas, crowd))

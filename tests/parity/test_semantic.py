@@ -228,7 +228,7 @@ def test_average_over_images(maps: Maps) -> None:
 def test_plain_functions(maps: Maps) -> None:
     truth, prediction = maps[0]
     result = scored([maps[0]])
-    given = {"prediction": prediction, "truth": truth, "classes": CLASSES}
+    given = {"prediction": prediction, "truth": truth, "classes": CLASSES, "void": (VOID,)}
     assert np.array_equal(confusion_matrix(**given), slow_matrix([maps[0]], list(range(CLASSES))))
     assert np.array_equal(iou(**given), [row["IoU"] for row in result.per_class], equal_nan=True)
     assert np.array_equal(dice(**given), [row["Dice"] for row in result.per_class], equal_nan=True)

@@ -57,7 +57,7 @@ def test_maps_and_segments_agree_and_answer_everywhere(model: Model, scenes: lis
 
 
 def test_no_model_sees_void_or_crowds(scenes: list[Scene]) -> None:
-    """What is a crowd, and what void hides in the image, changes no answer."""
+    """Whether a segment is a crowd changes no answer; that void is answered is tested above."""
     for index, scene in enumerate(scenes):
         blind = replace(scene, segments=tuple(replace(s, iscrowd=False) for s in scene.segments))
         for model in MODELS.values():
