@@ -104,12 +104,16 @@ def evidence_of(result: Result) -> Tally:
 
 
 def taxonomy_of(result: Result) -> Taxonomy:
-    """The classes of a result, with their colours."""
+    """The classes of a result in the order of its rows, with the colours that the rule knows."""
+    ids = tuple(int(row["id"]) for row in result.per_class)
+    names = tuple(str(row["name"]) for row in result.per_class)
     rule = saved_rule(dict(result.rule)) if result.rule else None
-    if rule is not None and rule.taxonomy is not None:
-        given: Taxonomy = rule.taxonomy
-        return given
-    return Taxonomy(tuple(int(r["id"]) for r in result.per_class), tuple(str(r["name"]) for r in result.per_class))
+    given: Taxonomy | None = None if rule is None or getattr(rule, "class_agnostic", False) else rule.taxonomy
+    if given is None or not set(ids) <= set(given.ids):
+        return Taxonomy(ids, names)
+    at = [given.ids.index(i) for i in ids]
+    things = None if given.things is None else tuple(given.things[k] for k in at)
+    return Taxonomy(ids, names, things, tuple(given.colours[k] for k in at))
 
 
 def confusion_of(result: Result) -> NDArray[np.int64] | None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segeval.errors import SegevalError
+from segeval.instance_kinds import FLOOR, KIND_COLUMNS, POSITIVE, UNMET_COLUMNS, kind_rows
 from segeval.samples import InstanceColumns, Instances, Pair
 from segeval.tally import Rows
 
@@ -31,6 +32,7 @@ class Terms(NamedTuple):
     ranges: NDArray[np.float64]
     class_agnostic: bool
     original: bool
+    diagnose: bool = False
 
 
 class Runs:
@@ -117,6 +119,8 @@ class Evidence(NamedTuple):
     truths: dict[str, Array]
     notes: dict[str, Array]
     hashes: NDArray[np.uint64]
+    kinds: dict[str, Array]
+    unmet: dict[str, Array]
 
 
 def observe_chunk(pairs: Sequence[Pair], terms: Terms, runs: Runs) -> Evidence:
@@ -195,6 +199,12 @@ def _evidence(truth: Side, prediction: Side, terms: Terms, runs: Runs, images: i
         classes, truth_classes = np.zeros_like(classes), np.zeros_like(truth_classes)
     crowd, truth_area = crowd[truth_order], truth_area[truth_order]
     zero = t.ids[truth.rows][truth_order] == 0
+    shapes = (
+        _geometry(prediction, order, terms.masks),
+        _geometry(truth, truth_order, terms.masks),
+        runs.starts,
+        runs.ends,
+    )
     rank, matched, ignored = matching.match(
         terms.masks,
         terms.most,
@@ -208,11 +218,17 @@ def _evidence(truth: Side, prediction: Side, terms: Terms, runs: Runs, images: i
         truth_area,
         crowd,
         zero if terms.original else np.zeros(len(zero), bool),
-        _geometry(prediction, order, terms.masks),
-        _geometry(truth, truth_order, terms.masks),
-        runs.starts,
-        runs.ends,
+        *shapes,
     )
+    kinds: dict[str, Array] = {}
+    unmet: dict[str, Array] = {}
+    if terms.diagnose:
+        offsets = (prediction.offsets, truth.offsets)
+        examined = matching.examine(
+            terms.masks, terms.most, FLOOR, POSITIVE, *offsets, classes, truth_classes, crowd, *shapes
+        )
+        about = (prediction.image[order], classes, scores[order], rank)
+        kinds, unmet = kind_rows(*examined, about, truth.image[truth_order], truth_classes, crowd, truth.offsets)
     kept = rank >= 0
     hashes = np.zeros(images, np.uint64)
     span = (truth.first, truth.stop) if terms.masks else (np.zeros_like(truth.first),) * 2
@@ -238,6 +254,8 @@ def _evidence(truth: Side, prediction: Side, terms: Terms, runs: Runs, images: i
             "beyond": count(prediction.image[order][~kept], minlength=images),
         },
         hashes,
+        kinds,
+        unmet,
     )
 
 
@@ -284,6 +302,8 @@ def tables_of(chunks: Sequence[Evidence], firsts: Sequence[int], terms: Terms) -
         ),
         "notes": tuple((name, np.int64, (), True) for name in ("zero_ids", "computed_areas", "boxed_masks", "beyond")),
     }
+    if terms.diagnose:
+        shapes |= {"kinds": KIND_COLUMNS, "unmet": UNMET_COLUMNS}
     tables = {}
     for name, columns in shapes.items():
         parts = [getattr(chunk, name) for chunk in chunks]

@@ -199,6 +199,70 @@ def match(  # type: ignore[no-untyped-def]
 
 
 @kernel
+def examine(  # type: ignore[no-untyped-def]
+    masks, most, low, high, det_image, truth_image, det_class, truth_class, crowd, dets, truths, starts, ends,
+):  # fmt: skip
+    """What each detection of a cell's best `most` is, at one threshold `high` and with a floor `low` of overlap.
+
+    Parameters are those of `match`. Returns kinds (0 right, 1 box, 2 class, 3 duplicate, 4 background, 5 both, 6 on a
+    crowd, -1 beyond `most`), the truth that each is about (or -1), and the truths' flags: 1 found, 2 met by a kind 1
+    or 2.
+    """
+    kind = np.full(det_class.size, -1, np.int8)
+    target = np.full(det_class.size, -1, np.int64)
+    flags = np.zeros(truth_class.size, np.uint8)
+    for image in range(det_image.size - 1):
+        place = 0
+        for d in range(det_image[image], det_image[image + 1]):
+            place = place + 1 if d > det_image[image] and det_class[d] == det_class[d - 1] else 0
+            if place >= most:
+                continue
+            free = -1
+            best = near = other = 0.0
+            best_at = other_at = -1
+            on_crowd = False
+            for g in range(truth_image[image], truth_image[image + 1]):
+                same = det_class[d] == truth_class[g]
+                if crowd[g]:
+                    on_crowd |= same and _overlap(d, g, True, masks, dets, truths, high, starts, ends) >= high
+                    continue
+                iou = _overlap(d, g, False, masks, dets, truths, low, starts, ends)
+                if same:
+                    if iou >= high and not flags[g] & 1 and iou >= near:
+                        near = iou
+                        free = g
+                    if iou > best:
+                        best = iou
+                        best_at = g
+                elif iou > other:
+                    other = iou
+                    other_at = g
+            if free >= 0:
+                kind[d] = 0
+                target[d] = free
+                flags[free] |= 1
+            elif on_crowd:
+                kind[d] = 6
+            elif low <= best < high:
+                kind[d] = 1
+                target[d] = best_at
+            elif other >= high:
+                kind[d] = 2
+                target[d] = other_at
+            elif best >= high:
+                kind[d] = 3
+                target[d] = best_at
+            elif best < low and other < low:
+                kind[d] = 4
+            else:
+                kind[d] = 5
+                target[d] = other_at
+            if kind[d] == 1 or kind[d] == 2:
+                flags[target[d]] |= 2
+    return kind, target, flags
+
+
+@kernel
 def truth_hashes(image, classes, crowd, areas, boxes, first, stop, starts, ends, out):  # type: ignore[no-untyped-def]
     """Add to `out` one 64-bit hash a truth: class, crowd, stated area, and its runs or, without runs, its box.
 

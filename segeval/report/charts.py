@@ -152,6 +152,9 @@ def histogram(figures: Sequence[NDArray[np.float64]], names: Sequence[str], figu
     width, height, left, bottom = 640, 240, 46, 44
     counts = [np.histogram(f[~np.isnan(f)].clip(0, 1), bins, (0, 1))[0] for f in figures]
     top = max(1, int(max(c.max() for c in counts)))
+    step_up = next(s * 10**e for e in range(8) for s in (1, 2, 5) if s * 10**e * 4 >= top)
+    top = step_up * -(-top // step_up)
+    marks = range(0, top + 1, step_up)
     at, xs, ys = _axes(width, height, left, bottom, 5)
     step = (xs[-1] - xs[0]) / bins
     lines = []
@@ -161,7 +164,6 @@ def histogram(figures: Sequence[NDArray[np.float64]], names: Sequence[str], figu
             f"V{v:.1f}H{xs[0] + (i + 1) * step:.1f}" for i, v in enumerate(level.tolist())
         )
         lines.append(Line(path + f"V{ys[0]:g}Z", k, name, filled=True))
-    marks = sorted({0, top // 2, top})
     y_ticks = tuple((round(float(ys[0] + m / top * (ys[-1] - ys[0])), 1), str(m)) for m in marks)
     title = f"distribution of each image's {figure}"
     return Chart(

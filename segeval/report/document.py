@@ -16,7 +16,7 @@ from segeval.comparison import Comparison, System, mark
 from segeval.diagnosis import confusion_of, taxonomy_of
 from segeval.errors import SegevalError
 from segeval.files import write_atomic
-from segeval.report import charts, sections
+from segeval.report import analysis, charts, sections
 from segeval.report.gallery import error_legend, figures_of, gallery
 from segeval.report.pictures import class_colours
 from segeval.result import Result
@@ -187,22 +187,25 @@ def _analysis(systems: Sequence[System], taxonomy: Taxonomy, shades: Sequence[st
     found = [(k, s, m) for k, s in enumerate(systems) if (m := confusion_of(s.result)) is not None]
     shown = charts.busiest_classes([m for _, _, m in found]) if found else []
     return {
+        "curves": analysis.recall_curves(systems),
+        "thresholds": analysis.best_thresholds(systems),
+        "costs": analysis.detection_costs(systems),
         "heat_maps": [
             charts.heat_map(m, [printable(n) for n in taxonomy.names], shades, s.name, k, shown) for k, s, m in found
         ],
-        "confusions": [(s, sections.confusions(s, taxonomy, shades, k)) for k, s, _ in found],
+        "confusions": [(s, analysis.confusions(s, taxonomy, shades, k)) for k, s, _ in found],
         "losses": [
-            (s, g) for k, s in enumerate(systems) if (g := sections.lost_quality(s, taxonomy, shades, k)) is not None
+            (s, g) for k, s in enumerate(systems) if (g := analysis.lost_quality(s, taxonomy, shades, k)) is not None
         ],
         "borders": [
-            (s, *b) for k, s in enumerate(systems) if (b := sections.border_errors(s, taxonomy, shades, k)) is not None
+            (s, *b) for k, s in enumerate(systems) if (b := analysis.border_errors(s, taxonomy, shades, k)) is not None
         ],
     }
 
 
 def _images(systems: Sequence[System], comparison: Comparison | None) -> dict[str, Any]:
     """Charts of the figures of all images."""
-    page: dict[str, Any] = {"histogram": None, "scatters": [], "curves": None, "quantiles": ""}
+    page: dict[str, Any] = {"histogram": None, "scatters": [], "quantiles": ""}
     if not all(s.result.tally for s in systems):
         return page
     tables = [figures_of(s.result) for s in systems]

@@ -12,8 +12,9 @@ import numpy as np
 from segeval.comparison import IMAGE_FIGURES, Comparison, System
 from segeval.errors import SegevalError
 from segeval.report.grids import difference
-from segeval.report.layers import Files, Layers, Photos
+from segeval.report.layers import Layers
 from segeval.report.pictures import ERROR_COLOURS, encode_layer, encode_photo, paint_classes, paint_errors
+from segeval.report.reread import Files, Photos
 from segeval.result import Result
 from segeval.samples import Key
 from segeval.tables import percent, printable

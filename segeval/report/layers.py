@@ -1,32 +1,18 @@
-"""What a picture shows of one image: its truth, its prediction and where they differ, read again from the files."""
+"""What a picture shows of one image: its truth, its prediction and where they differ."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from segeval.arrays import as_labels, resize_nearest
-from segeval.errors import SegevalError
 from segeval.panoptic import PanopticQuality
-from segeval.readers.opening import open_panoptic, open_semantic
-from segeval.readers.pairing import is_hidden, plain_name
 from segeval.report.pictures import CORRECT, INVENTED, MISSED, POOR, VOID, WRONG_CLASS, borders, display_size, sample
-from segeval.result import Result
-from segeval.samples import Key, Pair
+from segeval.samples import Pair
 from segeval.semantic import SemanticIoU
-from segeval.tasks import saved_rule
 from segeval.taxonomy import Taxonomy
-
-PHOTOS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
-
-_READING = ("missing", "pred_format", "gt_format", "pred_suffix", "gt_suffix")
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,53 +26,6 @@ class Layers:
     errors: NDArray[np.uint8]
 
 
-class Files:
-    """The recorded files of one run.
-
-    Raises
-    ------
-    SegevalError
-        If they are gone, or the run does not say where they were.
-    """
-
-    def __init__(self, result: Result, taxonomy: Taxonomy) -> None:
-        try:
-            pred, gt = (Path(str(result.provenance[side])) for side in ("pred", "gt"))
-        except KeyError:
-            raise SegevalError("the run does not say where its files are", remedy="score from paths") from None
-        options: Mapping[str, Any] = result.provenance.get("options", {})
-        reading = {name: options[name] for name in _READING if name in options}
-        self.rule = saved_rule(dict(result.rule))
-        self.taxonomy = taxonomy
-        if result.task == "semantic":
-            self.source = open_semantic(pred, gt, taxonomy=taxonomy, **reading)
-        else:
-            self.source = open_panoptic(pred, gt, taxonomy=taxonomy, void=self.rule.void_values, **reading)
-        tally = result.tally
-        self.digests = {} if tally is None else dict(zip(tally.keys, tally.digests.tolist(), strict=True))
-
-    def name(self, key: Key) -> str:
-        """The name under which the image pairs with files."""
-        return self.source.truth.name(key)
-
-    def layers(self, key: Key, side: int) -> Layers:
-        """What is to be shown of one image.
-
-        Raises
-        ------
-        SegevalError
-            If a file is gone, damaged, or another one than was scored.
-        """
-        if key not in self.source.pairs:
-            raise SegevalError("its files are gone", key=key)
-        pair = self.source.load(key)
-        if int(self.rule.observe([pair]).digests[0]) != self.digests.get(key):
-            raise SegevalError("its truth has changed since it was scored", key=key)
-        if isinstance(self.rule, SemanticIoU):
-            return semantic_layers(self.rule, pair, self.taxonomy, side)
-        return panoptic_layers(self.rule, pair, self.taxonomy, side)
-
-
 def semantic_layers(rule: SemanticIoU, pair: Pair, taxonomy: Taxonomy, side: int) -> Layers:
     """Layers of two label maps."""
     truth, prediction = as_labels(pair.truth, "truth"), as_labels(pair.prediction, "prediction")
@@ -97,7 +36,7 @@ def semantic_layers(rule: SemanticIoU, pair: Pair, taxonomy: Taxonomy, side: int
     for labels, name in ((truth, "truth"), (prediction, "prediction")):
         values = sample(labels, *size).astype(np.int64).ravel()
         ids = rule.classes_of(values, name, np.zeros(values.size, np.int32), [pair.key], [None])
-        planes.append(_positions(ids, taxonomy).reshape(size))
+        planes.append(place_classes(ids, taxonomy).reshape(size))
     a, b = planes
     none = len(taxonomy)
     errors = np.where(a == b, CORRECT, np.where(b == none, MISSED, WRONG_CLASS)).astype(np.uint8)
@@ -141,7 +80,8 @@ def panoptic_layers(rule: PanopticQuality, pair: Pair, taxonomy: Taxonomy, side:
     return Layers(classes[0], borders(ids[0]), classes[1], borders(ids[1]), errors)
 
 
-def _positions(ids: NDArray[np.int64], taxonomy: Taxonomy) -> NDArray[np.int64]:
+def place_classes(ids: NDArray[np.int64], taxonomy: Taxonomy) -> NDArray[np.int64]:
+    """Positions of class ids in a taxonomy, and its length for those that are not there."""
     order = np.argsort(taxonomy.ids, kind="stable")
     at = _places(ids, np.array(taxonomy.ids, np.int64)[order])
     return np.append(order, len(taxonomy))[at]
@@ -155,36 +95,4 @@ def _places(values: NDArray[np.int64], ascending: NDArray[np.int64]) -> NDArray[
     return np.where(ascending[at] == values, at, ascending.size)
 
 
-class Photos:
-    """Photographs of a folder, found by the names of the images."""
-
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
-        root = Path(folder)
-        if not root.is_dir():
-            raise SegevalError("no such folder", file=root, remedy="give --images the folder of photographs")
-        self.files: dict[str, Path] = {}
-        for path in sorted(root.rglob("*")):
-            if path.suffix.lower() in PHOTOS and not is_hidden(path.name):
-                whole = path.relative_to(root).with_suffix("").as_posix()
-                for name in (whole, plain_name(whole), plain_name(whole).rpartition("/")[2]):
-                    self.files.setdefault(name, path)
-        if not self.files:
-            raise SegevalError("holds no photographs", file=root, remedy="give the folder of photographs")
-
-    def load(self, name: str, height: int, width: int) -> Image.Image | None:
-        """The photograph of an image, or None if there is none of its shape."""
-        plain = plain_name(name)
-        path = next((self.files[n] for n in (name, plain, plain.rpartition("/")[2]) if n in self.files), None)
-        if path is None:
-            return None
-        try:
-            with Image.open(path) as image:
-                image.draft("RGB", (width, height))
-                image.load()
-                fits = abs(image.width * height - image.height * width) <= 0.02 * image.width * height
-                return image.convert("RGB") if fits else None
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-            return None
-
-
-__all__ = ["Files", "Layers", "Photos", "panoptic_layers", "semantic_layers"]
+__all__ = ["Layers", "panoptic_layers", "place_classes", "semantic_layers"]

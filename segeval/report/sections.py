@@ -11,8 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segeval.comparison import Comparison, System
-from segeval.diagnosis import border_split, confusion_of, frequent_confusions, quality_loss
-from segeval.means import ratio
 from segeval.metric import options
 from segeval.report.grids import (
     Cell,
@@ -185,95 +183,6 @@ def classes(
 
 def _class_bounds(result: Result, figure: str) -> dict[int, tuple[float, float]]:
     return {int(row["id"]): row[figure] for row in result.class_intervals if figure in row}
-
-
-def confusions(system: System, taxonomy: Taxonomy, colours: Sequence[str], index: int) -> Grid | None:
-    """The most frequent confusions of one run."""
-    matrix = confusion_of(system.result)
-    if matrix is None:
-        return None
-    unit = "pixels" if system.result.task == "semantic" else "segments"
-    names, shades = [*taxonomy.names, "no class"], [*colours, ""]
-    heads = (
-        Header("truth", "text"),
-        Header("taken for", "text"),
-        Header("% of truth", "drawing", "share of the truth's class"),
-        Header(unit),
-    )
-    rows = []
-    for c in frequent_confusions(matrix, 15):
-        drawn = Cell(percent(c.share), c.share, bars=bars([bar(c.share, None, index)], c.share).bars)
-        sides = (words(names[k], swatch=shades[k]) for k in (c.truth, c.prediction))
-        rows.append((*sides, drawn, count(c.amount)))
-    return Grid(f"confusions-{index}", heads, tuple(rows), tall=True)
-
-
-PARTS = {
-    "segmentation": ("part-poor", "masks that match, but not perfectly: RQ × (1 − SQ)"),
-    "wrong class": ("part-wrong", "segments that overlap one of another class by more than half"),
-    "poor overlap": ("part-near", "segments that meet one of their class, by an IoU of 0.1 to 0.5"),
-    "missed": ("part-missed", "truth segments that nothing overlaps by more than half"),
-    "invented": ("part-invented", "predicted segments that overlap no true one by more than half"),
-}
-
-
-def lost_quality(system: System, taxonomy: Taxonomy, colours: Sequence[str], index: int) -> Grid | None:
-    """What 1 - PQ is made of, over all classes and of each class; the largest loss first."""
-    loss = quality_loss(system.result)
-    if loss is None:
-        return None
-    heads = [Header("class", "text"), Header("lost", "drawing", "1 − PQ in parts"), Header("1 − PQ")]
-    heads += [Header(name, about=PARTS[name][1]) for name in loss.parts]
-
-    def row(name: Cell, parts: Mapping[str, float]) -> tuple[Cell, ...]:
-        values = [float(v) for v in parts.values()]
-        whole = math.fsum(values)
-        drawn = tuple((PARTS[p][0], round(100 * v, 2)) for p, v in zip(parts, values, strict=True) if v > 0)
-        sort = None if whole != whole else whole
-        return name, Cell(sort=sort, parts=drawn), number(whole), *(number(v) for v in values)
-
-    rows = [row(words(f"all {n}" if n != "all" else "all classes", sort=""), m) for n, m in loss.mean.items()]
-    each = [
-        row(words(name, swatch=colours[k]), {p: float(v[k]) for p, v in loss.parts.items()})
-        for k, name in enumerate(taxonomy.names)
-        if loss.parts["segmentation"][k] == loss.parts["segmentation"][k]
-    ]
-    each.sort(key=lambda cells: -float(cells[2].sort or 0.0))
-    legend = tuple((PARTS[p][0], p) for p in loss.parts)
-    return Grid(f"loss-{index}", tuple(heads), (*rows, *each), legend=legend, tall=True)
-
-
-def border_errors(system: System, taxonomy: Taxonomy, colours: Sequence[str], index: int) -> tuple[str, Grid] | None:
-    """Errors near borders and away from them."""
-    split = border_split(system.result)
-    if split is None:
-        return None
-    sentence = (
-        f"The band of {split.reach} pixels around the truth's borders covers {percent(split.area)} % of the pixels and "
-        f"holds {percent(split.share)} % of the errors."
-    )
-    heads = (
-        Header("class", "text"),
-        Header("wrong", "drawing", "share of the class's pixels there that are wrong"),
-        Header("% wrong in band"),
-        Header("% wrong inside"),
-        Header("% of its pixels in band"),
-        Header("% of its errors in band"),
-    )
-    rows = []
-    for k, name in enumerate(taxonomy.names):
-        pixels, errors = (v[:, k].astype(np.float64) for v in (split.pixels, split.errors))
-        if not pixels.sum():
-            continue
-        wrong = [float(v) for v in ratio(errors, pixels)]
-        drawn = tuple(b for kind, v in enumerate(wrong) if (b := bar(v, None, kind)) is not None)
-        cells = [words(name, swatch=colours[k]), Cell(sort=wrong[0] if wrong[0] == wrong[0] else None, bars=drawn)]
-        cells += [
-            number(v) for v in (*wrong, float(ratio(pixels[0], pixels.sum())), float(ratio(errors[0], errors.sum())))
-        ]
-        rows.append(tuple(cells))
-    legend = (("part-band", "in the band"), ("part-inner", "inside"))
-    return sentence, Grid(f"border-{index}", heads, tuple(rows), legend=legend, tall=len(rows) > 24)
 
 
 def quantiles(names: Sequence[str], columns: Sequence[NDArray[np.float64]], figure: str) -> str:
