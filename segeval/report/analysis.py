@@ -151,9 +151,10 @@ def best_thresholds(systems: Sequence[System]) -> Grid | None:
         k = curve.best
         figures = (curve.precision[k], curve.recall[k], curve.f1[k])
         score = float(curve.scores[k])
-        rows.append((words(s.name), Cell(f"{score:.3g}", score), *(number(float(v)) for v in figures)))
+        name = [words(s.name)] if len(systems) > 1 else []
+        rows.append((*name, Cell(f"{score:.3g}", score), *(number(float(v)) for v in figures)))
     heads = (
-        Header("system", "text"),
+        *([Header("system", "text")] if len(systems) > 1 else []),
         Header("best score", about="detections of at least this score, F1 is largest"),
         *(Header(n, about=f"{n} at IoU 0.5 of all classes together") for n in ("precision", "recall", "F1")),
     )

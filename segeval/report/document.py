@@ -145,11 +145,24 @@ def render(
     return str(template.render(page))
 
 
-def _template(name: str) -> Any:
+def require_jinja() -> None:
+    """Refuse where jinja2 is not installed.
+
+    Raises
+    ------
+    SegevalError
+        Naming the extra to install.
+    """
     try:
-        import jinja2
+        import jinja2  # noqa: F401
     except ImportError:
         raise SegevalError("an HTML report needs jinja2", remedy='pip install "segeval[report]"') from None
+
+
+def _template(name: str) -> Any:
+    require_jinja()
+    import jinja2
+
     # Everything is escaped unless a template says otherwise; an absent name is an error rather than a gap.
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(lambda n: resources.files(__package__).joinpath(n).read_text("utf-8")),

@@ -97,8 +97,10 @@ def bar(value: float, bounds: tuple[float, float] | None, system: int, scale: fl
 
 def bars(made: Sequence[Bar | None], sort: float) -> Cell:
     """A cell of bars, one below the other; undefined ones leave their place empty."""
+    if not any(made):
+        return Cell(DASH)
     drawn = tuple(b if b is not None else Bar(0, 0, 0, k) for k, b in enumerate(made))
-    return Cell(text="" if any(made) else DASH, sort=None if sort != sort else sort, bars=drawn)
+    return Cell(sort=None if sort != sort else sort, bars=drawn)
 
 
 def difference(value: float) -> str:

@@ -12,7 +12,7 @@ from segeval.instance_evidence import Runs, Side
 from segeval.instance_kinds import KINDS
 from segeval.masks import as_instances
 from segeval.report.layers import Layers, place_classes
-from segeval.report.pictures import INVENTED, MISSED, POOR, VOID, WRONG_CLASS, borders, display_size, sample
+from segeval.report.pictures import CORRECT, INVENTED, MISSED, POOR, VOID, WRONG_CLASS, borders, display_size, sample
 from segeval.samples import Instances, Pair
 from segeval.tally import Tally
 from segeval.taxonomy import Taxonomy
@@ -41,21 +41,18 @@ def instance_layers(rule: InstanceAP, seen: Tally, pair: Pair, taxonomy: Taxonom
     visible = kinds["score"] >= least
     found = set(kinds["truth"][visible & (kinds["kind"] == 0)].tolist())
     errors = np.zeros(size, np.uint8)
-    right = np.zeros(size, bool)
+    for place, g in enumerate(shapes.order.tolist()):
+        if shapes.crowd[g] or place not in found:
+            errors[shapes.mask(g)] = VOID if shapes.crowd[g] else MISSED
     for k in np.flatnonzero(visible).tolist():
         mask = shown.mask(order[k])
         kind = KINDS[int(kinds["kind"][k])]
         if kind == "found":
             other = shapes.mask(shapes.order[int(kinds["truth"][k])])
-            right |= mask & other
+            errors[mask & other] = CORRECT
             errors[mask ^ other] = POOR
         elif kind in _FALSE:
             errors[mask] = _FALSE[kind]
-    for place, g in enumerate(shapes.order.tolist()):
-        if shapes.crowd[g]:
-            errors[shapes.mask(g)] = VOID
-        elif place not in found:
-            errors[shapes.mask(g) & ~right] = MISSED
     a, lines_a = shapes.painted(shapes.by_size(), taxonomy)
     b, lines_b = shown.painted([int(i) for i in order[visible][np.argsort(kinds["score"][visible])]], taxonomy)
     return Layers(a, lines_a, b, lines_b, errors)
