@@ -24,6 +24,8 @@ WORKS = {
     "semantic": "benchmarks.semantic",
     "semantic-arrays": "benchmarks.semantic_arrays",
     "panoptic": "benchmarks.panoptic",
+    "instance-segm": "benchmarks.instance",
+    "instance-bbox": "benchmarks.instance_boxes",
 }
 
 

@@ -42,7 +42,7 @@ class Rasteriser:
     """Outlines to runs, through the compiled loop that is checked against the official one."""
 
     def __init__(self) -> None:
-        self.scratch = [np.empty(4096, np.int32) for _ in range(3)]
+        self.scratch = [np.empty(1 << 16, np.int32) for _ in range(3)]
 
     def runs(self, shape: NDArray[np.float64]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         one = np.ones(1, np.int64)
@@ -50,10 +50,10 @@ class Rasteriser:
         kinds, codes = np.full(1, rle.POLYGON, np.uint8), np.zeros(1, np.uint8)
         rings = np.array([0, shape.size], np.int64)
         size, place = (HEIGHT * one, WIDTH * one), (first, stop, codes)
-        starts, ends, cursor = polygon.rasterise(
-            kinds, 0 * one, one, rings, shape.ravel(), *size, *self.scratch[:2], 0, *place, self.scratch[2]
+        starts, ends, toggles = self.scratch
+        _, cursor, _ = polygon.rasterise(
+            0, kinds, 0 * one, one, rings, shape.ravel(), *size, starts, ends, 0, *place, toggles
         )
-        self.scratch[:2] = starts, ends
         return starts[:cursor].copy(), ends[:cursor].copy()
 
 
@@ -144,7 +144,7 @@ def _crowd(rng: np.random.Generator, raster: Rasteriser, image: int, kind: int, 
 
 def write(folder: Path, images: int, seed: int = 0) -> dict[str, Path]:
     """Write the three JSON files, unless they are there; their paths by name."""
-    paths = {name: folder / f"{name}_{images}_{seed}.json" for name in ("truth", "segm", "bbox")}
+    paths = {name: folder / f"{name}.json" for name in ("truth", "segm", "bbox")}
     if not all(p.is_file() for p in paths.values()):
         folder.mkdir(parents=True, exist_ok=True)
         for path, content in zip(paths.values(), generate(images, seed), strict=True):

@@ -8,6 +8,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -87,3 +88,23 @@ def race(work: str, names: Sequence[str], folder: Path, rounds: int, slow: Seque
 def run_warm(work: str, name: str, folder: Path) -> None:
     """Fill the compile cache and the page cache before the first round."""
     run_once(work, name, folder)
+
+
+def run_command(words: Sequence[str], seen: Samples, *, cold: bool) -> None:
+    """Run ``segeval`` once as a user does, and note the whole process; `cold` gives it an empty compile cache."""
+    with tempfile.TemporaryDirectory() as cache:
+        environment = {**os.environ, **({"NUMBA_CACHE_DIR": cache} if cold else {})}
+        start = time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "segeval_cli", *words], stdout=subprocess.DEVNULL, cwd=ROOT, env=environment
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        seen.failure = f"exit code {process.returncode}"
+        return
+    cpu = usage.ru_utime + usage.ru_stime
+    seen.cpu.append(cpu)
+    seen.total.append(cpu)
+    seen.wall.append(time.perf_counter() - start)
+    seen.rss.append(usage.ru_maxrss / 1024)

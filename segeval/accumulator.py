@@ -73,12 +73,24 @@ class Accumulator:
             raise SegevalError("earlier images had no key", key=key, remedy="give every image a key, or none")
         key = self._numbered if key is None else _checked(key)
         if self.rule.task == "panoptic":
-            prediction, truth = _panoptic(prediction, "prediction", key), _panoptic(truth, "truth", key)
+            prediction, truth = self._panoptic(prediction, "prediction", key), self._panoptic(truth, "truth", key)
         self._tallies.append(self.rule.observe([Pair(key, truth, prediction)]))
         # Only now, so that a refused image leaves no trace.
         self._keyed, self._numbered = given, self._numbered + (not given)
         if len(self._tallies) >= 256:
             self._tallies = [self._merged()]
+
+    def _panoptic(self, data: Any, what: str, key: Key) -> PanopticMap:
+        from segeval.readers.coco_panoptic import from_arrays, without
+
+        if not isinstance(data, PanopticMap):
+            try:
+                pixels, segments = data
+            except (TypeError, ValueError):
+                remedy = "give (ids, [{'id': ..., 'category_id': ...}])"
+                raise SegevalError(f"{what} is no pair of ids and segments", key=key, remedy=remedy) from None
+            data = from_arrays(pixels, segments, what, key)
+        return without(data, getattr(self.rule, "void_values", (0,)))
 
     def _merged(self) -> Tally:
         return merge(self._tallies) if self._tallies else self.rule.observe([])
@@ -131,17 +143,3 @@ def _checked(key: Any) -> Key:
         return operator.index(key)
     except TypeError:
         raise SegevalError(f"the key {key!r} is no text and no whole number", remedy="give a str or an int") from None
-
-
-def _panoptic(data: Any, what: str, key: Key) -> PanopticMap:
-    if isinstance(data, PanopticMap):
-        return data
-    from segeval.readers.coco_panoptic import from_arrays
-
-    try:
-        pixels, segments = data
-    except (TypeError, ValueError):
-        raise SegevalError(
-            f"{what} is no pair of ids and segments", key=key, remedy="give (ids, [{'id': ..., 'category_id': ...}])"
-        ) from None
-    return from_arrays(pixels, segments, what, key)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from segeval.collecting import collector_paused
 from segeval.errors import SegevalError
@@ -27,6 +27,7 @@ from segeval.workers import available_workers
 CHUNK = 32
 
 Progress = Callable[[int, int], object]
+T = TypeVar("T")
 
 
 def evaluate(source: Source, metric: Metric, *, workers: int | None = None, progress: Progress | None = None) -> Tally:
@@ -51,8 +52,6 @@ def evaluate(source: Source, metric: Metric, *, workers: int | None = None, prog
     keys = list(source.keys())
     if not keys:
         raise SegevalError("no image to score", remedy="check the folders, or --missing")
-    if workers is not None and workers < 1:
-        raise SegevalError(f"{workers} workers can't score", remedy="give 1 or more")
     chunks = [keys[i : i + CHUNK] for i in range(0, len(keys), CHUNK)]
 
     def observe(chunk: Sequence[Key]) -> Tally:
@@ -60,9 +59,8 @@ def evaluate(source: Source, metric: Metric, *, workers: int | None = None, prog
 
     done = 0
     tallies = []
-    threads = min(workers or available_workers(), len(chunks))
     with collector_paused():
-        for chunk, tally in zip(chunks, _mapped(observe, chunks, threads), strict=True):
+        for chunk, tally in zip(chunks, mapped(observe, chunks, workers), strict=True):
             tallies.append(tally)
             done += len(chunk)
             if progress:
@@ -75,16 +73,20 @@ def _pairs(source: Source, chunk: Sequence[Key]) -> Iterator[Pair]:
         yield source.load(key)
 
 
-def _mapped(
-    observe: Callable[[Sequence[Key]], Tally], chunks: Sequence[Sequence[Key]], threads: int
-) -> Iterator[Tally]:
+def mapped(
+    work: Callable[[Sequence[Key]], T], chunks: Sequence[Sequence[Key]], workers: int | None = None
+) -> Iterator[T]:
+    """What threads make of chunks of images, in the order of the chunks."""
+    if workers is not None and workers < 1:
+        raise SegevalError(f"{workers} workers can't score", remedy="give 1 or more")
+    threads = min(workers or available_workers(), len(chunks))
     if threads == 1:
-        yield from map(observe, chunks)
+        yield from map(work, chunks)
         return
     pool = ThreadPoolExecutor(threads)
     try:
         # In order, so that the error reported is the first in the data's order, and not the fastest thread's.
-        yield from pool.map(observe, chunks)
+        yield from pool.map(work, chunks)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
@@ -137,13 +139,6 @@ def score(
     SegevalError
         For anything wrong with the data, in one line.
     """
-    pred_path, gt_path = Path(pred), Path(gt)
-    task = task or recognise_task(gt_path)
-    kind = rule_of(task)
-    check_options(kind, options)
-    taxonomy, void = _classes(classes)
-    if void is not None and options.get("void") is None:
-        options["void"] = void
     reading = {
         "missing": missing,
         "pred_format": pred_format,
@@ -152,14 +147,55 @@ def score(
         "gt_suffix": gt_suffix,
     }
     with collector_paused():
-        source, rule = _open(task, pred_path, gt_path, taxonomy, reading, options)
+        source, rule = open_data(pred, gt, task=task, classes=classes, **reading, **options)  # type: ignore[arg-type]
         result: Result = rule.score(evaluate(source, rule, workers=workers, progress=progress))
     provenance = {
-        "pred": str(pred_path.resolve()),
-        "gt": str(gt_path.resolve()),
+        "pred": str(Path(pred).resolve()),
+        "gt": str(Path(gt).resolve()),
         "options": {k: v for k, v in {**reading, **options}.items() if v not in (None, "", ())},
     }
     return result.with_(warnings=(*source.cautions, *result.warnings), provenance=provenance)
+
+
+def open_data(
+    pred: str | os.PathLike[str],
+    gt: str | os.PathLike[str],
+    *,
+    task: str | None = None,
+    classes: Taxonomy | int | str | Sequence[str] | os.PathLike[str] | None = None,
+    missing: str = "error",
+    pred_format: str | None = None,
+    gt_format: str | None = None,
+    pred_suffix: str = "",
+    gt_suffix: str = "",
+    **options: Any,
+) -> tuple[Source, Any]:
+    """The pairs and the rule that `score` uses; its parameters are those of `score`.
+
+    Returns
+    -------
+    source
+        Pairs of truth and prediction.
+    rule
+        `SemanticIoU`, `PanopticQuality` or `InstanceAP`, knowing the classes.
+
+    Raises
+    ------
+    SegevalError
+        For paths, forms, options and pairs that `score` refuses before it reads an image.
+    """
+    pred_path, gt_path = Path(pred), Path(gt)
+    task = task or recognise_task(gt_path)
+    check_options(rule_of(task), options)
+    taxonomy, void = _classes(classes)
+    reading = {
+        "missing": missing,
+        "pred_format": pred_format,
+        "gt_format": gt_format,
+        "pred_suffix": pred_suffix,
+        "gt_suffix": gt_suffix,
+    }
+    return _open(task, pred_path, gt_path, taxonomy, void, reading, options)
 
 
 def _open(
@@ -167,18 +203,22 @@ def _open(
     pred: Path,
     gt: Path,
     taxonomy: Taxonomy | None,
+    listed_void: tuple[int, ...] | None,
     reading: Mapping[str, Any],
-    options: Mapping[str, Any],
+    options: dict[str, Any],
 ) -> tuple[Source, Any]:
     kind = rule_of(task)
     if task == "semantic":
-        rule = kind(taxonomy=taxonomy, **options)
-        return open_semantic(pred, gt, taxonomy=taxonomy, **reading), rule
+        if listed_void is not None and options.get("void") is None:
+            options["void"] = listed_void
+        return open_semantic(pred, gt, taxonomy=taxonomy, **reading), kind(taxonomy=taxonomy, **options)
     if task == "instance":
         source = open_instance(pred, gt, taxonomy=taxonomy, iou=options.get("iou", "segm"), **reading)
         return source, kind(taxonomy=source.taxonomy, **options)
-    void = kind(**options).void_values
-    source = open_panoptic(pred, gt, taxonomy=taxonomy, void=void, **reading)
+    source = open_panoptic(
+        pred, gt, taxonomy=taxonomy, void=options.get("void"), listed_void=listed_void or (), **reading
+    )
+    options["void"] = source.void
     return source, kind(taxonomy=source.taxonomy, **options)
 
 

@@ -34,6 +34,11 @@ class Terms(NamedTuple):
     original: bool
     diagnose: bool = False
 
+    @property
+    def words(self) -> int:
+        """64-bit words of a detection's bits: one if all ranges and thresholds fit, else one a range."""
+        return 1 if len(self.ranges) * len(self.thresholds) <= 64 else len(self.ranges)
+
 
 class Runs:
     """Scratch for the foreground runs of a chunk; grows and is reused."""
@@ -42,6 +47,17 @@ class Runs:
         self.starts = np.empty(1 << 16, np.int32)
         self.ends = np.empty(1 << 16, np.int32)
         self.toggles = np.empty(1 << 10, np.int32)
+        self.counts = np.empty(1 << 10, np.int64)
+
+    def hold(self, runs: int, toggles: int = 0, counts: int = 0) -> None:
+        """Grow to hold so much; runs are kept, scratch is not."""
+        if runs > len(self.starts):
+            more = np.empty(runs + runs // 2 - len(self.starts), np.int32)
+            self.starts, self.ends = np.concatenate([self.starts, more]), np.concatenate([self.ends, more])
+        if toggles > len(self.toggles):
+            self.toggles = np.empty(2 * toggles, np.int32)
+        if counts > len(self.counts):
+            self.counts = np.empty(2 * counts, np.int64)
 
 
 class Side:
@@ -76,14 +92,20 @@ class Side:
         codes = np.zeros(len(self.classes), np.uint8)
         low, high = c.low[rows], c.high[rows]
         size, place = (self.heights, self.widths), (self.first, self.stop, codes)
-        polygons = self.kinds == rle.POLYGON
-        if polygons.any():
-            runs.starts, runs.ends, cursor = polygon.rasterise(
-                self.kinds, low, high, c.rings, c.numbers, *size, runs.starts, runs.ends, cursor, *place, runs.toggles
+        given = (self.kinds, low, high)
+        row = 0 if (self.kinds == rle.POLYGON).any() else len(codes)
+        while row < len(codes):
+            row, cursor, room = polygon.rasterise(
+                row, *given, c.rings, c.numbers, *size, runs.starts, runs.ends, cursor, *place, runs.toggles
             )
-        if (self.kinds > rle.POLYGON).any():
-            runs.starts, runs.ends, cursor = rle.decode(
-                self.kinds, low, high, c.text, c.rings, c.numbers, *size, runs.starts, runs.ends, cursor, *place
+            runs.hold(cursor + room, toggles=room)
+        encoded = self.kinds > rle.POLYGON
+        if encoded.any():
+            spans = np.where(self.kinds == rle.COMPRESSED, high - low, 0)
+            spans[self.kinds == rle.COUNTS] = np.diff(c.rings)[low[self.kinds == rle.COUNTS]]
+            runs.hold(cursor + int(spans.sum()) // 2 + len(spans), counts=int(spans.max()) + 2)
+            cursor = rle.decode(
+                *given, c.text, c.rings, c.numbers, *size, runs.counts, runs.starts, runs.ends, cursor, *place
             )
         if codes.any():
             self._refuse(int(np.flatnonzero(codes)[0]), codes)
@@ -205,7 +227,11 @@ def _evidence(truth: Side, prediction: Side, terms: Terms, runs: Runs, images: i
         runs.starts,
         runs.ends,
     )
-    rank, matched, ignored = matching.match(
+    words = terms.words
+    rank = np.zeros(len(order), np.int32)
+    matched, ignored = (np.zeros((len(order), words), np.uint64) for _ in range(2))
+    most = int(np.diff(truth.offsets).max())
+    matching.match(
         terms.masks,
         terms.most,
         np.minimum(terms.thresholds, HIGHEST_THRESHOLD),
@@ -219,13 +245,21 @@ def _evidence(truth: Side, prediction: Side, terms: Terms, runs: Runs, images: i
         crowd,
         zero if terms.original else np.zeros(len(zero), bool),
         *shapes,
+        rank,
+        matched,
+        ignored,
+        np.zeros((len(zero), words), np.uint64),
+        np.zeros((len(terms.ranges), len(zero)), np.uint8),
+        np.empty(most, np.int64),
+        np.empty(most, np.float64),
     )
     kinds: dict[str, Array] = {}
     unmet: dict[str, Array] = {}
     if terms.diagnose:
         offsets = (prediction.offsets, truth.offsets)
-        examined = matching.examine(
-            terms.masks, terms.most, FLOOR, POSITIVE, *offsets, classes, truth_classes, crowd, *shapes
+        examined = np.full(len(order), -1, np.int8), np.full(len(order), -1, np.int64), np.zeros(len(zero), np.uint8)
+        matching.examine(
+            terms.masks, terms.most, FLOOR, POSITIVE, *offsets, classes, truth_classes, crowd, *shapes, *examined
         )
         about = (prediction.image[order], classes, scores[order], rank)
         kinds, unmet = kind_rows(*examined, about, truth.image[truth_order], truth_classes, crowd, truth.offsets)
@@ -286,7 +320,7 @@ def _truth_rows(image: Array, classes: Array, crowd: Array, area: Array, ranges:
 
 def tables_of(chunks: Sequence[Evidence], firsts: Sequence[int], terms: Terms) -> dict[str, Rows]:
     """The tally's tables from chunks, each with the position of its first image."""
-    areas, words = len(terms.ranges), 1 if len(terms.ranges) * len(terms.thresholds) <= 64 else len(terms.ranges)
+    areas, words = len(terms.ranges), terms.words
     shapes: dict[str, tuple[tuple[str, Any, tuple[int, ...], bool], ...]] = {
         "detections": (
             ("class", np.int32, (), False),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,9 @@ def _from_mapping(data: Any, what: str, size: tuple[int, int] | None) -> Instanc
         if len(stated) != 2:
             raise SegevalError(f"{what} has the size {stated}", remedy="give (height, width)")
         size = (stated[0], stated[1])
-    kinds, spans, text, rings, numbers, found = KIND_NONE, None, b"", [0], np.zeros(0), None
+    kinds, spans, text, found = KIND_NONE, None, b"", None
+    rings: Any = [0]
+    numbers: NDArray[np.float64] = np.zeros(0)
     if "masks" in data:
         masks = to_numpy(data["masks"], "masks")
         if masks.ndim != 3 or (masks.dtype.kind != "b" and masks.size and not np.isin(masks, (0, 1)).all()):
@@ -158,7 +161,7 @@ def _finish(data: Mapping[str, Any], what: str, count: int, size: tuple[int, int
                 f"{what} boxes have shape {boxes.shape}", remedy="give finite (N, 4): x, y, width, height"
             )
     ids = np.arange(1, count + 1, dtype=np.int64) if data.get("ids") is None else column("ids", 0, np.int64)
-    columns = InstanceColumns(
+    plain = InstanceColumns(
         column("labels", 0, np.int64),
         column("scores", 1.0, np.float64),
         column("areas", np.nan, np.float64),
@@ -166,8 +169,8 @@ def _finish(data: Mapping[str, Any], what: str, count: int, size: tuple[int, int
         ids,
         np.ascontiguousarray(boxes),
         *masks,
-        boxes_lead=data.get("boxes") is not None,
     )
+    columns = replace(plain, boxes_lead=data.get("boxes") is not None)
     return Instances(columns, 0, count, int(size[0]), int(size[1]))
 
 

@@ -18,10 +18,12 @@ EQUAL = 1e-12
 def bootstrap_p(samples: NDArray[np.float64], observed: NDArray[np.float64]) -> NDArray[np.float64]:
     """Two-sided p of differences (M) from bootstrapped ones (B, M): the paired bootstrap, shifted to no difference.
 
-    p = (1 + #{|d* - d| >= |d|}) / (B + 1) (Efron & Tibshirani 1993, chapter 16; Davison & Hinkley 1997 for the 1).
-    Undefined resamples leave the count; NaN where d is undefined or fewer than half of the resamples are defined.
+    p = (1 + #{|d* - m| >= |d|}) / (B + 1) with m the mean of the d* (Efron & Tibshirani 1993, chapter 16; Davison &
+    Hinkley 1997 for the 1). Undefined resamples leave the count; NaN where d is undefined, or half of the resamples.
     """
-    return _share(np.abs(samples - observed), observed, known=1)
+    there = ~np.isnan(samples)
+    mean = np.where(there, samples, 0).sum(axis=0) / np.maximum(there.sum(axis=0), 1)
+    return _share(np.abs(samples - mean), observed, known=1)
 
 
 def randomization_p(

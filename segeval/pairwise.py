@@ -14,6 +14,7 @@ from segeval.errors import Caution
 from segeval.evidence import evidence_of
 from segeval.evidence_form import Evidence, Figures
 from segeval.grouping import group_of_image
+from segeval.interval_bounds import bounds
 from segeval.paired import bootstrap_p, randomization_p
 from segeval.resampling import Interval
 from segeval.result import Result
@@ -75,13 +76,13 @@ class Study:
         """A run with its own intervals, from the draws of the study."""
         left = None if self.left is None else self.left[i]
         samples, once = self.samples[i], self.once[i]
-        bounds = Figures(
-            statistics.bounds(samples.values, once.values[0], self.interval, None if left is None else left.values),
-            statistics.bounds(samples.classes, once.classes[0], self.interval, None if left is None else left.classes),
+        ends = Figures(
+            bounds(samples.values, once.values[0], self.interval, None if left is None else left.values),
+            bounds(samples.classes, once.classes[0], self.interval, None if left is None else left.classes),
         )
         kept = tuple(w for w in self.results[i].warnings if w.code != statistics.RARE_CODE)
         return statistics.attach(
-            self.results[i].with_(warnings=kept), self.evidences[i], bounds, self.interval, self.group
+            self.results[i].with_(warnings=kept), self.evidences[i], ends, self.interval, self.group
         )
 
     def differences(self, i: int, j: int) -> list[PairDifference]:
@@ -89,7 +90,7 @@ class Study:
         samples = self.samples[j].values - self.samples[i].values
         observed = self.once[j].values[0] - self.once[i].values[0]
         left = None if self.left is None else self.left[j].values - self.left[i].values
-        low, high = statistics.bounds(samples, observed, self.interval, left)
+        low, high = bounds(samples, observed, self.interval, left, -1.0)
         p = bootstrap_p(samples, observed)
         q = randomization_p(self.evidences[i], self.evidences[j], self.interval, self.unit, self.workers)
         columns = [c.tolist() for c in (observed, low, high, p, q)]
@@ -107,7 +108,7 @@ class Study:
             return difference
 
         left = None if self.left is None else apart(self.left)
-        low, high = statistics.bounds(apart(self.samples), apart(self.once)[0], self.interval, left)
+        low, high = bounds(apart(self.samples), apart(self.once)[0], self.interval, left, -1.0)
         return [
             PairClassDifference(
                 a.figures[0],
@@ -129,7 +130,7 @@ def begin(
     evidences = tuple(evidence_of(run) for run in results)
     group = None if groups is None else group_of_image(evidences[0].keys, groups)
     unit = statistics.unit_of_image(evidences[0], group)
-    left = statistics.jackknife(evidences, unit, workers) if interval.method == "bca" else None
+    left = statistics.jackknife(evidences, unit, workers) if interval.leaves_out else None
     return Study(
         results=tuple(results),
         evidences=evidences,

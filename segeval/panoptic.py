@@ -13,6 +13,7 @@ from segeval.arrays import crc_of, require_same_size
 from segeval.errors import Caution, SegevalError
 from segeval.means import mean_over_classes, ratio
 from segeval.metric import check_choices, option, rule_to_dict, void_value
+from segeval.near_misses import near_misses
 from segeval.result import Result
 from segeval.samples import Key, Pair, PanopticMap, Segments
 from segeval.signature import Signature
@@ -36,6 +37,7 @@ class Matching(NamedTuple):
     truth: NDArray[np.int64]
     prediction: NDArray[np.int64]
     truth_state: NDArray[np.int64]
+    overlap: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ class PanopticQuality:
     def __post_init__(self) -> None:
         check_choices(self)
 
+    diagnose: bool = option(False, "keep what the analysis of errors needs; moves no number")
+
     @property
     def void_values(self) -> tuple[int, ...]:
         """The void in force: 0 unless given."""
@@ -78,7 +82,7 @@ class PanopticQuality:
         return self.taxonomy
 
     def match(self, pair: Pair) -> Matching:
-        """Match one image.
+        """Match one image; its id 0 is void (whoever made the map has applied `void`).
 
         Raises
         ------
@@ -90,25 +94,19 @@ class PanopticQuality:
         ids, other, pixels = _overlaps(pair)
         truth = self._table(pair.truth.segments, "truth", pair.truth_file, pair.key)
         prediction = self._table(pair.prediction.segments, "prediction", pair.prediction_file, pair.key)
-        for void in self.void_values:
-            if void != 0:
-                ids, other = np.where(ids == void, 0, ids), np.where(other == void, 0, other)
         matched, state, unknown = kernels.match(ids, other, pixels, truth, prediction)
         for which, table, side, file in (
             (0, truth, "truth", pair.truth_file),
             (1, prediction, "prediction", pair.prediction_file),
         ):
             _agree(int(unknown[which]), table, side, file, pair, which)
-        return Matching(matched, truth, prediction, state)
+        return Matching(matched, truth, prediction, state, (ids, other, pixels))
 
     def _table(self, segments: Segments, side: str, file: str | None, key: Key) -> NDArray[np.int64]:
         """The (5, n) table that the kernel reads: ids, class positions, crowd, last crowd, room for areas."""
         taxonomy = self._taxonomy()
         ids, classes = segments.ids, segments.classes
         crowd, last = segments.crowd, segments.last_crowd
-        if self.void_values != (0,):
-            keep = ~np.isin(ids, self.void_values)
-            ids, classes, crowd, last = ids[keep], classes[keep], crowd[keep], last[keep]
         table = np.zeros((5, len(ids)), np.int64)
         table[0] = ids
         if taxonomy.ids:
@@ -146,6 +144,7 @@ class PanopticQuality:
         # image, truth class, predicted class, intersection, union, same class, excused from being a false positive
         matches: list[NDArray[np.int64]] = []
         notes: list[tuple[int, int, int]] = []
+        poor: list[tuple[int, int, int, int]] = []  # image, class position, missed, invented
         for number, pair in enumerate(pairs):
             found = self.match(pair)
             m, truth, prediction = found.matched, found.truth, found.prediction
@@ -157,6 +156,10 @@ class PanopticQuality:
             missed, invented = truth[1, found.truth_state == 2], prediction[1, prediction[2] == 2]
             base = number * k
             events += [(base + missed) * 2 + 1, (base + invented) * 2]
+            if self.diagnose:
+                near = near_misses(found.overlap, truth, prediction, found.truth_state, m)
+                for side, classes in enumerate(near):
+                    poor += [(number, c, 1 - side, side) for c in classes.tolist()]
             keys.append(pair.key)
             surplus = int((truth[2] != truth[3]).sum())
             if surplus:
@@ -169,8 +172,25 @@ class PanopticQuality:
         rows = self._add_up(len(keys), events, matches)
         image, code, count = np.array(notes, np.int64).reshape(-1, 3).T.copy()
         tables = {**rows, "notes": Rows(image.astype(np.int32), {"code": code}, {"count": count})}
-        rule = Signature.of("panoptic", [("classes", taxonomy.label()), *self.observing()]).format()
+        choices = [("classes", taxonomy.label()), *self.observing()]
+        if self.diagnose:
+            tables["poor"] = self._poor(poor)
+            choices.append(("diagnose", "yes"))
+        rule = Signature.of("panoptic", choices).format()
         return in_order(Tally("panoptic", rule, tuple(keys), np.array(digests, np.uint64), tables))
+
+    def _poor(self, found: list[tuple[int, int, int, int]]) -> Rows:
+        """Segments that overlap poorly, by image and class."""
+        rows = np.array(sorted(found), np.int64).reshape(-1, 4)
+        cells, at = np.unique(rows[:, :2], axis=0, return_inverse=True)
+        counts = np.zeros((len(cells), 2), np.int64)
+        np.add.at(counts, at.ravel(), rows[:, 2:])
+        ids = np.array(self._taxonomy().ids, np.int64)
+        return Rows(
+            cells[:, 0].astype(np.int32),
+            {"class": ids[cells[:, 1]]},
+            {"fn": counts[:, 0].copy(), "fp": counts[:, 1].copy()},
+        )
 
     def _add_up(
         self, images: int, events: list[NDArray[np.int64]], matches: list[NDArray[np.int64]]

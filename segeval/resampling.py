@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from segeval.errors import SegevalError
 from segeval.signature import Signature
 
-METHODS = ("percentile", "bca")
+METHODS = ("scaled", "percentile", "bca")
 
 # Which stream of random numbers: resampling and swapping share seeds, but no number.
 DRAW, SWAP, BLOCK = 0, 1, 2
@@ -36,7 +36,8 @@ class Interval:
     Parameters
     ----------
     method
-        ``percentile`` (Efron 1979) or ``bca``, bias-corrected and accelerated (Efron 1987).
+        ``scaled``: the shape of the bootstrap about the score itself, as wide as the jackknife says where that is
+        wider; ``percentile`` (Efron 1979); or ``bca``, bias-corrected and accelerated (Efron 1987).
     level
         The confidence level, inside (0, 1).
     resamples
@@ -45,7 +46,7 @@ class Interval:
         Of the random numbers; resample b of seed s is the same wherever and on how many threads it is drawn.
     """
 
-    method: str = "percentile"
+    method: str = "scaled"
     level: float = 0.95
     resamples: int = 1000
     seed: int = 0
@@ -59,6 +60,11 @@ class Interval:
             raise SegevalError(f"{self.resamples} resamples can't be drawn", remedy="give a count such as 1000")
         if not 0 <= self.seed < 2**63:
             raise SegevalError(f"{self.seed} is no seed", remedy="give a whole number from 0")
+
+    @property
+    def leaves_out(self) -> bool:
+        """Whether the method needs leave-one-out scores."""
+        return self.method != "percentile"
 
     @property
     def alpha(self) -> float:

@@ -146,6 +146,23 @@ class SemanticIoU:
         predicted_ids = self.classes_of(predicted_ids, "prediction", image, keys, [f[1] for f in files])
         return _add_up(image, truth_ids, predicted_ids, pixels)
 
+    def _class(self, raw: int, value: int, side: str) -> int:
+        """The class of a mapped value, whether it is known or not, or `NO_CLASS`."""
+        nothing = raw == NOTHING and side == "prediction"
+        if self.binary and value == 255 and 255 not in self.void_values:
+            value = 1
+        if self.reduce_zero_label and side == "truth":
+            nothing = value in (0, 255)
+            value -= 1
+        return NO_CLASS if nothing or value in self.void_values else value
+
+    def class_of(self, raw: int, side: str) -> int | None:
+        """The class of a raw value of ``truth`` or ``prediction``; None for void and for what is refused."""
+        table = dict(self.map_truth if side == "truth" else self.map_prediction)
+        value = self._class(raw, table.get(raw, raw), side)
+        known = self.taxonomy is None or value in self.taxonomy.ids
+        return value if known and value != NO_CLASS else None
+
     def _class_label(self) -> str:
         return "inferred" if self.taxonomy is None else self.taxonomy.label()
 
@@ -160,15 +177,8 @@ class SemanticIoU:
         if self.binary and not {1, 255} & set(self.void_values):
             _refuse_two_foregrounds(np.array(mapped, np.int64)[where], side, image, keys, files)
         for raw, value in zip(distinct.tolist(), mapped, strict=True):
-            nothing = raw == NOTHING and side == "prediction"
-            if self.binary and value == 255 and 255 not in self.void_values:
-                value = 1
-            if self.reduce_zero_label and side == "truth":
-                nothing = value in (0, 255)
-                value -= 1
-            if nothing or value in self.void_values:
-                value = NO_CLASS
-            elif self.taxonomy is not None and value not in self.taxonomy.ids:
+            value = self._class(raw, value, side)
+            if value != NO_CLASS and self.taxonomy is not None and value not in self.taxonomy.ids:
                 first = int(image[np.argmax(values == raw)])
                 how = "map it, or give it to --void"
                 raise SegevalError(

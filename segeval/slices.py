@@ -14,6 +14,7 @@ from segeval import statistics
 from segeval.errors import SegevalError
 from segeval.evidence import evidence_of
 from segeval.grouping import matched
+from segeval.interval_bounds import bounds
 from segeval.resampling import Interval
 from segeval.result import Result
 from segeval.samples import Key
@@ -155,6 +156,7 @@ def _gap(attribute: str, metric: str, parts: list[_Part], interval: Interval | N
         return Gap(attribute, metric, best.value, worst.value, value, math.nan, math.nan)
     # Two slices share no image, so they are drawn apart: with numbers of their own.
     apart = best.samples(metric, interval, 0, workers) - worst.samples(metric, interval, interval.resamples, workers)
-    # BCa needs one leave-one-out sample, and there are two; the percentiles need none.
-    low, high = statistics.bounds(apart[:, None], np.array([value]), replace(interval, method="percentile"))
-    return Gap(attribute, metric, best.value, worst.value, value, float(low[0]), float(high[0]))
+    # The percentiles about the difference itself: leaving out an image concerns one of the two slices only.
+    ends = bounds(apart[:, None], np.array([value]), replace(interval, method="percentile"))[:, 0]
+    low, high = (ends - np.nanmean(apart) + value).tolist()
+    return Gap(attribute, metric, best.value, worst.value, value, low, high)

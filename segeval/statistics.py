@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from segeval.errors import Caution, SegevalError
 from segeval.evidence import evidence_of
 from segeval.evidence_form import Evidence, Figures
+from segeval.interval_bounds import bounds
 from segeval.resampling import Interval, blocks, chunks, drawn, in_threads, left_out
 from segeval.result import Result
 from segeval.workers import available_workers
@@ -19,11 +19,6 @@ RARE_CODE = "rare-classes"
 
 # A class in fewer images than this makes intervals too narrow; see benchmarks/COVERAGE.md.
 RARE = 100
-
-# A bound needs this share of the resamples to be defined.
-LEAST_DEFINED = 0.5
-
-_NORMAL = NormalDist()
 
 
 def with_intervals(
@@ -154,89 +149,11 @@ def bounds_of(
 ) -> Figures:
     """Bounds of every number: (2, V) and (2, K, F)."""
     once = evidence.at(np.ones((1, len(unit))))
-    left = jackknife([evidence], unit, workers)[0] if interval.method == "bca" else None
+    left = jackknife([evidence], unit, workers)[0] if interval.leaves_out else None
     return Figures(
         bounds(figures.values, once.values[0], interval, None if left is None else left.values),
         bounds(figures.classes, once.classes[0], interval, None if left is None else left.classes),
     )
-
-
-def bounds(
-    samples: NDArray[np.float64],
-    estimate: NDArray[np.float64],
-    interval: Interval,
-    left: NDArray[np.float64] | None = None,
-) -> NDArray[np.float64]:
-    """Lower and upper bound (2, ...) of estimates (...) from resampled ones (B, ...).
-
-    Undefined resamples are left out, which makes the interval one for data sets in which the number is defined;
-    with fewer than half of them defined, or an undefined estimate, both bounds are NaN. `left` holds the leave-one-out
-    estimates (N, ...) that ``bca`` needs. Where all resamples agree, both bounds are their value.
-    """
-    shape = samples.shape[1:]
-    flat = np.sort(samples.reshape(len(samples), -1), axis=0)  # NaN sorts last
-    middle = estimate.reshape(-1)
-    defined = (~np.isnan(flat)).sum(axis=0)
-    tails = np.array([interval.alpha / 2, 1 - interval.alpha / 2])
-    levels = np.repeat(tails[:, None], flat.shape[1], axis=1)
-    if interval.method == "bca":
-        assert left is not None
-        levels = bca_levels(flat, middle, defined, left.reshape(len(left), -1), tails)
-    out = np.stack([_quantile(flat, defined, q) for q in levels])
-    out[:, np.isnan(middle) | (defined < LEAST_DEFINED * len(flat))] = np.nan
-    return out.reshape(2, *shape)
-
-
-def _quantile(
-    ascending: NDArray[np.float64], defined: NDArray[np.int64], q: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Quantiles of columns with linear interpolation, the same at both ends: q and 1 - q mirror each other."""
-    place = np.clip(q, 0, 1) * (np.maximum(defined, 1) - 1)
-    below = np.floor(place).astype(np.int64)
-    above = np.minimum(below + 1, np.maximum(defined, 1) - 1)
-    column = np.arange(ascending.shape[1])
-    low, high = ascending[below, column], ascending[above, column]
-    between: NDArray[np.float64] = np.where(low == high, low, low + (high - low) * (place - below))
-    return between
-
-
-def bca_levels(
-    ascending: NDArray[np.float64],
-    estimate: NDArray[np.float64],
-    defined: NDArray[np.int64],
-    left: NDArray[np.float64],
-    tails: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """The quantiles (2, C) that BCa takes instead of the tails.
-
-    With z0 from the share of resamples below the estimate (ties count half) and a from the third moment of the
-    leave-one-out estimates: Phi(z0 + (z0 + z) / (1 - a (z0 + z))). A share of 0 or 1 is taken as half a resample.
-    """
-    below = (ascending < estimate).sum(axis=0) + 0.5 * (ascending == estimate).sum(axis=0)
-    count = np.maximum(defined, 1)
-    share = np.clip(below / count, 0.5 / count, 1 - 0.5 / count)
-    z0 = _inverse_normal(share)
-    with np.errstate(invalid="ignore"):
-        there = ~np.isnan(left)
-        mean = np.where(there, left, 0).sum(axis=0) / np.maximum(there.sum(axis=0), 1)
-        away = np.where(there, mean - left, 0.0)
-    # Scaled by the largest, so that cubes of tiny deviations don't vanish.
-    largest = np.abs(away).max(axis=0)
-    away = away / np.where(largest > 0, largest, 1.0)
-    square = (away**2).sum(axis=0)
-    a = (away**3).sum(axis=0) / np.where(square > 0, 6 * square**1.5, 1.0)
-    out = np.empty((2, len(z0)))
-    for row, tail in enumerate(tails):
-        z = z0 + _NORMAL.inv_cdf(float(tail))
-        room = 1 - a * z
-        # Past the pole the transformation has no meaning but its limit: the end of the resamples.
-        moved = np.where(room > 0, z0 + z / np.where(room > 0, room, 1.0), np.sign(z) * 40.0)
-        out[row] = [_NORMAL.cdf(v) for v in moved.tolist()]
-    return out
-
-
-def _inverse_normal(share: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.array([_NORMAL.inv_cdf(p) for p in share.tolist()])
 
 
 def cautions(evidence: Evidence, groups: NDArray[np.int64] | None) -> list[Caution]:

@@ -20,6 +20,7 @@ COMMANDS: dict[str, str] = {
     "compare": "compare saved runs on the same truth",
     "leaderboard": "rank the runs in folders",
     "show": "print a saved run again",
+    "losses": "list the losses",
     "demo": "make synthetic scenes, score two imaginary models on all three tasks",
 }
 

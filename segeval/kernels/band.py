@@ -28,7 +28,7 @@ def _band(labels: Any, reach: Any) -> Any:
                         inside[y, x] = 1
                         inside[y + 1, k] = 1
     spread = reach - 1
-    far = np.int64(-(2**40))
+    far = -(2**40)
     for y in range(height):
         last = far
         for x in range(width):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from segeval.kernels.jit import kernel
+from segeval.kernels.jit import loop
 from segeval.kernels.json_tokens import COUNT_LIST, OTHER, SIZE, following, key, number, skip
 from segeval.kernels.rle import COMPRESSED, COUNTS, POLYGON
 
@@ -19,7 +19,7 @@ INTEGERS, REALS = 12, 6
 DONE, SURPRISE, MORE_RECORDS, MORE_RINGS, MORE_NUMBERS = range(5)
 
 
-@kernel
+@loop
 def _list(text, at, numbers, count):  # type: ignore[no-untyped-def]
     """Append the numbers of the array at `at`; returns the place behind it (-1: surprise) and the new count, which is
     beyond the end of `numbers` if they do not fit."""
@@ -45,24 +45,35 @@ def _list(text, at, numbers, count):  # type: ignore[no-untyped-def]
         _, at = following(text, at + 1)
 
 
-@kernel
+@loop
 def _counts_string(text, at):  # type: ignore[no-untyped-def]
     """Place of the quotation mark that closes a compressed mask; no escape but the doubled backslash is followed."""
-    while at < text.size:
-        character = text[at]
-        if character == 34:
-            return at
-        if character < 32 or character > 127:
-            break
-        if character == 92:
-            at += 1
-            if at >= text.size or text[at] != 92:
+    while True:
+        while at + 32 <= text.size:
+            block = text[at : at + 32]
+            special = False
+            for k in range(32):  # without a way out, so that it is done in a few wide instructions
+                special |= (block[k] == 34) | (block[k] == 92) | (block[k] < 32) | (block[k] > 127)
+            if special:
                 break
-        at += 1
-    return np.int64(-1)
+            at += 32
+        last = min(at + 32, text.size)
+        while at < last:
+            character = text[at]
+            if character == 34:
+                return at
+            if character < 32 or character > 127:
+                return np.int64(-1)
+            if character == 92:
+                at += 1
+                if at >= text.size or text[at] != 92:
+                    return np.int64(-1)
+            at += 1
+        if at >= text.size:
+            return np.int64(-1)
 
 
-@kernel
+@loop
 def _rle(text, at, row, integers, rings, numbers, ends):  # type: ignore[no-untyped-def]
     """Read `{"size": [h, w], "counts": ...}`; returns the place behind it, -1 on a surprise."""
     seen = 0
@@ -116,7 +127,7 @@ def _rle(text, at, row, integers, rings, numbers, ends):  # type: ignore[no-unty
         at += 1
 
 
-@kernel
+@loop
 def _segmentation(text, at, row, integers, rings, numbers, ends):  # type: ignore[no-untyped-def]
     """Read one segmentation into the columns; `ends` counts rings and numbers. -1 is a surprise."""
     if text[at] == 123:
@@ -146,16 +157,18 @@ def _segmentation(text, at, row, integers, rings, numbers, ends):  # type: ignor
     return at + 1
 
 
-@kernel
-def scan(text, at, masks, integers, reals, present, rings, numbers, state):  # type: ignore[no-untyped-def]
+@loop
+def scan(text, at, masks, integers, reals, present, rings, numbers, state, ends, corners):  # type: ignore[no-untyped-def]
     """Read an array of flat records into columns.
 
     Parameters are the text, the place of the array's bracket, whether segmentations are read (else their grammar is
     checked and their presence noted), integer columns (INTEGERS, n) int64, real columns (REALS, n) float64 (score,
     area, bbox), bits of the present fields (n) uint16, ring offsets (m + 1) int64, numbers float64 and
-    `state` = records, rings, numbers, place. A MORE_ code asks for larger columns: call again with the same state.
+    `state` = records, rings, numbers, place; `ends` (2) int64 and `corners` (4) float64 are scratch. A MORE_ code asks
+    for larger columns: call again with the same state.
     """
-    ends = state[1:3].copy()
+    ends[0] = state[1]
+    ends[1] = state[2]
     if state[3] == 0:
         character, at = following(text, at)
         if character != 91:
@@ -175,8 +188,10 @@ def scan(text, at, masks, integers, reals, present, rings, numbers, state):  # t
             return MORE_RINGS
         if text[at] != 123:
             return SURPRISE
-        integers[:, row] = 0
-        reals[:, row] = 0.0
+        for k in range(INTEGERS):
+            integers[k, row] = 0
+        for k in range(REALS):
+            reals[k, row] = 0.0
         integers[AT, row] = at
         seen = np.uint16(0)
         character, at = following(text, at + 1)
@@ -195,11 +210,11 @@ def scan(text, at, masks, integers, reals, present, rings, numbers, state):  # t
                 else:
                     reals[name - 6, row] = real
             elif name == 8:
-                corner = reals[2:, row].copy()
-                at, size = _list(text, at, corner, 0)
-                reals[2:, row] = corner
+                at, size = _list(text, at, corners, 0)
                 if size != 4:
                     return SURPRISE
+                for k in range(4):
+                    reals[2 + k, row] = corners[k]
             elif name == 9 and masks:
                 at = _segmentation(text, at, row, integers, rings, numbers, ends)
                 if ends[0] >= rings.size:
@@ -217,7 +232,8 @@ def scan(text, at, masks, integers, reals, present, rings, numbers, state):  # t
                 return SURPRISE
         present[row] = seen
         state[0] = row + 1
-        state[1:3] = ends
+        state[1] = ends[0]
+        state[2] = ends[1]
         character, at = following(text, at + 1)
         if character == 93:
             state[3] = at + 1

@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from segeval.kernels.jit import kernel
+from segeval.kernels.jit import loop
 
 # The bit of a known field in the scanner's `present` is its place here.
 FIELDS = ("image_id", "category_id", "id", "iscrowd", "width", "height", "score", "area", "bbox", "segmentation")
@@ -21,6 +21,9 @@ for _row, _name in enumerate((*FIELDS, "size", "counts")):
     _NAMES[_row, : len(_name)] = np.frombuffer(_name.encode(), np.uint8)
 _LENGTHS = np.array([len(name) for name in (*FIELDS, "size", "counts")])
 SIZE, COUNT_LIST, OTHER = 10, 11, 12
+# Where a name of this length and first letter would stand: no two of them meet.
+_NAMED = np.full(32, OTHER)
+_NAMED[(_LENGTHS + 2 * _NAMES[:, 0].astype(np.int64)) & 31] = np.arange(OTHER)
 _LITERALS = np.array([list(word) for word in (b"true ", b"null ", b"false")], np.uint8)
 
 _TENS = np.array([10.0**k for k in range(23)])
@@ -43,7 +46,7 @@ def _five(exponent: int) -> int:
 _FIVES = np.array([[_five(q) >> 64, _five(q) & (2**64 - 1)] for q in range(-_RANGE, _RANGE + 1)], np.uint64)
 
 
-@kernel
+@loop
 def _product(a, b):  # type: ignore[no-untyped-def]
     """High and low half of the 128-bit product of two uint64."""
     low32 = np.uint64(0xFFFFFFFF)
@@ -54,7 +57,7 @@ def _product(a, b):  # type: ignore[no-untyped-def]
     return a1 * b1 + (a1 * b0 >> half) + (a0 * b1 >> half) + (middle >> half), a * b
 
 
-@kernel
+@loop
 def _decimal(mantissa, exponent):  # type: ignore[no-untyped-def]
     """The double nearest to mantissa * 10**exponent, |exponent| <= _RANGE.
 
@@ -92,7 +95,7 @@ def _decimal(mantissa, exponent):  # type: ignore[no-untyped-def]
     return math.ldexp(np.float64(digits), power)
 
 
-@kernel
+@loop
 def number(text, at):  # type: ignore[no-untyped-def]
     """Integer and real value of the number at `at` and the place behind it; place -1 is a surprise, and so is an
     integer value asked of a number with fraction or exponent: its second item is then False."""
@@ -153,7 +156,7 @@ def number(text, at):  # type: ignore[no-untyped-def]
     return np.int64(0), False, -real if negative else real, at
 
 
-@kernel
+@loop
 def following(text, at):  # type: ignore[no-untyped-def]
     """The next character that is no white space, and its place; 0 at the end of the text."""
     while at < text.size:
@@ -166,7 +169,7 @@ def following(text, at):  # type: ignore[no-untyped-def]
     return np.uint8(0), at
 
 
-@kernel
+@loop
 def string(text, at):  # type: ignore[no-untyped-def]
     """Place of the closing quotation mark of the string whose first character is at `at`, and whether it is plain."""
     plain = True
@@ -193,7 +196,7 @@ def string(text, at):  # type: ignore[no-untyped-def]
     return np.int64(-1), False
 
 
-@kernel
+@loop
 def key(text, at):  # type: ignore[no-untyped-def]
     """Which known name the key at `at` is, and the place of its value's first character."""
     character, at = following(text, at)
@@ -202,17 +205,18 @@ def key(text, at):  # type: ignore[no-untyped-def]
     end, plain = string(text, at + 1)
     if end < 0 or not plain:
         return OTHER, np.int64(-1)
-    name = OTHER
-    for candidate in range(_LENGTHS.size):
-        if _LENGTHS[candidate] == end - at - 1:
-            same = True
-            for k in range(_LENGTHS[candidate]):
-                if text[at + 1 + k] != _NAMES[candidate, k]:
-                    same = False
-                    break
-            if same:
-                name = candidate
-                break
+    size = end - at - 1
+    name = np.int64(OTHER)
+    if 2 <= size <= 12:
+        name = _NAMED[(size + 2 * text[at + 1]) & 31]
+        if name != OTHER:
+            if _LENGTHS[name] == size:
+                for k in range(size):
+                    if text[at + 1 + k] != _NAMES[name, k]:
+                        name = np.int64(OTHER)
+                        break
+            else:
+                name = np.int64(OTHER)
     character, at = following(text, end + 1)
     if character != 58:
         return name, np.int64(-1)
@@ -220,17 +224,22 @@ def key(text, at):  # type: ignore[no-untyped-def]
     return name, at
 
 
-@kernel
+@loop
 def _literal(text, at):  # type: ignore[no-untyped-def]
     """The place behind `true`, `false` or `null`, else -1."""
     for row in range(3):
         size = 5 if row == 2 else 4
-        if text[at : at + size].size == size and np.array_equal(text[at : at + size], _LITERALS[row, :size]):
+        if at + size > text.size:
+            continue
+        same = True
+        for k in range(size):
+            same &= text[at + k] == _LITERALS[row, k]
+        if same:
             return at + size
     return np.int64(-1)
 
 
-@kernel
+@loop
 def skip(text, at):  # type: ignore[no-untyped-def]
     """The place behind the value at `at`, whose grammar is checked; -1 is a surprise."""
     depth = 0

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from segeval.kernels.jit import kernel
+from segeval.kernels.jit import loop
 
 
-@kernel
+@loop
 def _box_overlap(p, q):  # type: ignore[no-untyped-def]
     """Area of the intersection of two boxes x, y, width, height."""
     width = min(p[2] + p[0], q[2] + q[0]) - max(p[0], q[0])
@@ -24,7 +24,7 @@ def _box_overlap(p, q):  # type: ignore[no-untyped-def]
     return width * height
 
 
-@kernel
+@loop
 def _beyond(values, low, high, limit):  # type: ignore[no-untyped-def]
     """The first place of ascending values in `[low, high)` that exceeds a limit."""
     while low < high:
@@ -36,7 +36,7 @@ def _beyond(values, low, high, limit):  # type: ignore[no-untyped-def]
     return low
 
 
-@kernel
+@loop
 def _common(starts, ends, i, last_i, j, last_j):  # type: ignore[no-untyped-def]
     """Pixels in both of two lists of runs."""
     # Skip what ends before the other begins: masks far down the columns share no early runs.
@@ -55,7 +55,7 @@ def _common(starts, ends, i, last_i, j, last_j):  # type: ignore[no-untyped-def]
     return common
 
 
-@kernel
+@loop
 def _overlap(d, g, crowd, masks, dets, truths, least, starts, ends):  # type: ignore[no-untyped-def]
     """IoU of a detection and a truth (a crowd divides by the detection alone), or 0 where it is surely below `least`.
 
@@ -81,8 +81,8 @@ def _overlap(d, g, crowd, masks, dets, truths, least, starts, ends):  # type: ig
     return common / (area if crowd else area + other - common)
 
 
-@kernel
-def _assign(found, ious, near, outside, crowd, lost, taken, word, shift, thresholds):  # type: ignore[no-untyped-def]
+@loop
+def _assign(found, ious, near, outside, a, crowd, lost, taken, word, shift, thresholds):  # type: ignore[no-untyped-def]
     """Which of `near` candidates a detection takes at each threshold of one area range.
 
     Truths inside the range come first; only where none of them fits does one outside it count, and the detection is
@@ -99,7 +99,7 @@ def _assign(found, ious, near, outside, crowd, lost, taken, word, shift, thresho
             least = thresholds[t]
             for c in range(near):
                 g = found[c]
-                if outside[g] != ignoring or ious[c] < least or (taken[g, word] & bit and not crowd[g]):
+                if outside[a, g] != ignoring or ious[c] < least or (taken[g, word] & bit and not crowd[g]):
                     continue
                 least = ious[c]
                 best = g
@@ -113,32 +113,24 @@ def _assign(found, ious, near, outside, crowd, lost, taken, word, shift, thresho
     return matched, ignored
 
 
-@kernel
+@loop
 def match(  # type: ignore[no-untyped-def]
     masks, most, thresholds, ranges, det_image, truth_image, det_class, truth_class,
-    det_area, truth_area, crowd, lost, dets, truths, starts, ends,
+    det_area, truth_area, crowd, lost, dets, truths, starts, ends, rank, matched, ignored, taken, outside, found, ious,
 ):  # fmt: skip
-    """Match every cell; returns rank (-1 beyond `most`), matched and ignored words of the detections.
+    """Match every cell; fills rank (-1 beyond `most`), matched and ignored words of the detections, given as zeros.
 
     Parameters are whether overlap is of masks, the most detections a cell, thresholds (T) ascending and already below
     one, area ranges (A, 2) closed, offsets of each image's detections and truths, classes, areas that decide on the
-    range, crowd flags, truths whose matches are lost (`lost`), and the geometry.
+    range, crowd flags, truths whose matches are lost (`lost`), and the geometry. Scratch: `taken` (truths, words)
+    zeros, `outside` (A, truths) uint8, `found` and `ious` for the truths of an image.
     """
-    count = det_class.size
     limit = thresholds.size
     areas = ranges.shape[0]
     single = limit * areas <= 64
-    words = 1 if single else areas
-    rank = np.full(count, -1, np.int32)
-    matched = np.zeros((count, words), np.uint64)
-    ignored = np.zeros((count, words), np.uint64)
-    taken = np.zeros((truth_class.size, words), np.uint64)
-    outside = np.zeros((areas, truth_class.size), np.uint8)
     for a in range(areas):
         for g in range(truth_class.size):
             outside[a, g] = crowd[g] or truth_area[g] < ranges[a, 0] or truth_area[g] > ranges[a, 1]
-    found = np.empty(64, np.int64)
-    ious = np.empty(64, np.float64)
     one = np.uint64(1)
     every = (one << np.uint64(limit)) - one if limit < 64 else ~np.uint64(0)
     for image in range(det_image.size - 1):
@@ -151,13 +143,10 @@ def match(  # type: ignore[no-untyped-def]
             high = low
             while high < truth_image[image + 1] and truth_class[high] == kind:
                 high += 1
-            if high - low > found.size:
-                found = np.empty(2 * (high - low), np.int64)
-                ious = np.empty(2 * (high - low), np.float64)
             place = 0
             while d < det_image[image + 1] and det_class[d] == kind:
+                rank[d] = place if place < most else -1
                 if place < most:
-                    rank[d] = place
                     near = 0
                     for g in range(low, high):
                         iou = _overlap(d, g, crowd[g], masks, dets, truths, thresholds[0], starts, ends)
@@ -186,7 +175,7 @@ def match(  # type: ignore[no-untyped-def]
                                 hit = np.uint64(0)
                         elif near > 1:
                             hit, skipped = _assign(
-                                found, ious, near, outside[a], crowd, lost, taken, word, shift, thresholds
+                                found, ious, near, outside, a, crowd, lost, taken, word, shift, thresholds
                             )
                         if det_area[d] < ranges[a, 0] or det_area[d] > ranges[a, 1]:
                             skipped |= every << np.uint64(shift) & ~hit
@@ -195,22 +184,19 @@ def match(  # type: ignore[no-untyped-def]
                 place += 1
                 d += 1
             low = high
-    return rank, matched, ignored
 
 
-@kernel
+@loop
 def examine(  # type: ignore[no-untyped-def]
     masks, most, low, high, det_image, truth_image, det_class, truth_class, crowd, dets, truths, starts, ends,
+    kind, target, flags,
 ):  # fmt: skip
     """What each detection of a cell's best `most` is, at one threshold `high` and with a floor `low` of overlap.
 
-    Parameters are those of `match`. Returns kinds (0 right, 1 box, 2 class, 3 duplicate, 4 background, 5 both, 6 on a
-    crowd, -1 beyond `most`), the truth that each is about (or -1), and the truths' flags: 1 found, 2 met by a kind 1
-    or 2.
+    Parameters are those of `match`. Fills `kind` (0 right, 1 box, 2 class, 3 duplicate, 4 background, 5 both, 6 on a
+    crowd; -1 stays for those beyond `most`), `target` with the truth that each is about (-1 stays for none), and
+    `flags` of the truths, given as zeros: 1 found, 2 met by a kind 1 or 2.
     """
-    kind = np.full(det_class.size, -1, np.int8)
-    target = np.full(det_class.size, -1, np.int64)
-    flags = np.zeros(truth_class.size, np.uint8)
     for image in range(det_image.size - 1):
         place = 0
         for d in range(det_image[image], det_image[image + 1]):
@@ -259,10 +245,9 @@ def examine(  # type: ignore[no-untyped-def]
                 target[d] = other_at
             if kind[d] == 1 or kind[d] == 2:
                 flags[target[d]] |= 2
-    return kind, target, flags
 
 
-@kernel
+@loop
 def truth_hashes(image, classes, crowd, areas, boxes, first, stop, starts, ends, out):  # type: ignore[no-untyped-def]
     """Add to `out` one 64-bit hash a truth: class, crowd, stated area, and its runs or, without runs, its box.
 

@@ -11,23 +11,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from segeval.kernels.jit import kernel
+from segeval.kernels.jit import loop
 from segeval.kernels.rle import BAD_COORDINATE, BAD_RING, POLYGON, VALID
 
 # Beyond this a fine coordinate would leave the 32-bit integers that the rule is defined on.
 _LIMIT = 4.0e8
 
 
-@kernel
-def _grown(array, size):  # type: ignore[no-untyped-def]
-    if size <= array.size:
-        return array
-    larger = np.empty(size + size // 2, array.dtype)
-    larger[: array.size] = array
-    return larger
-
-
-@kernel
+@loop
 def _row(v, height):  # type: ignore[no-untyped-def]
     """Image row of a crossing at fine row `v`."""
     if v < 2:  # (v + 0.5) / 5 - 0.5 <= 0
@@ -36,7 +27,7 @@ def _row(v, height):  # type: ignore[no-untyped-def]
     return min(row, height)
 
 
-@kernel
+@loop
 def _edge(x0, y0, x1, y1, height, width, toggles, count):  # type: ignore[no-untyped-def]
     """Append the crossings of one edge between fine points."""
     dx = abs(x1 - x0)
@@ -80,7 +71,7 @@ def _edge(x0, y0, x1, y1, height, width, toggles, count):  # type: ignore[no-unt
     return count
 
 
-@kernel
+@loop
 def _sort(values, count):  # type: ignore[no-untyped-def]
     """Shell sort; an outline meets most columns in order, which it exploits."""
     gap = 1
@@ -97,7 +88,7 @@ def _sort(values, count):  # type: ignore[no-untyped-def]
         gap //= 3
 
 
-@kernel
+@loop
 def _union(starts, ends, first, middle, stop, spare):  # type: ignore[no-untyped-def]
     """Merge the runs `[first, middle)` with the runs `[middle, stop)` in place; returns the new stop."""
     for r in range(first, stop):
@@ -124,20 +115,25 @@ def _union(starts, ends, first, middle, stop, spare):  # type: ignore[no-untyped
     return out
 
 
-@kernel
-def _ring(numbers, low, high, height, width, toggles):  # type: ignore[no-untyped-def]
-    """Sorted crossings of one closed outline, -1 where a coordinate is no usable number; the scratch may grow."""
-    room = 0
+@loop
+def _room(numbers, low, high, width):  # type: ignore[no-untyped-def]
+    """The most crossings that an outline can have, -1 where a coordinate is no usable number."""
+    room = np.int64(0)
     for k in range(low, high):
         if not (-_LIMIT < numbers[k] < _LIMIT):
-            return -1, toggles
+            return np.int64(-1)
     x = np.int64(5.0 * numbers[high - 2] + 0.5)
     for k in range(low, high, 2):
         following = np.int64(5.0 * numbers[k] + 0.5)
         room += min(width, abs(following - x) // 5 + 1)
         x = following
-    toggles = _grown(toggles, room)
-    count = 0
+    return room
+
+
+@loop
+def _ring(numbers, low, high, height, width, toggles):  # type: ignore[no-untyped-def]
+    """Sorted crossings of one closed outline; returns their number."""
+    count = np.int64(0)
     x = np.int64(5.0 * numbers[high - 2] + 0.5)
     y = np.int64(5.0 * numbers[high - 1] + 0.5)
     for k in range(low, high, 2):
@@ -147,44 +143,61 @@ def _ring(numbers, low, high, height, width, toggles):  # type: ignore[no-untype
         x = next_x
         y = next_y
     _sort(toggles, count)
-    return count, toggles
+    return count
 
 
-@kernel
-def rasterise(kinds, low, high, rings, numbers, heights, widths, starts, ends, cursor, first, stop, codes, toggles):  # type: ignore[no-untyped-def]
+@loop
+def _append(toggles, count, starts, ends, cursor):  # type: ignore[no-untyped-def]
+    """Runs between sorted crossings, from the cursor on; returns the new cursor."""
+    begin = cursor
+    for k in range(0, count - 1, 2):
+        if toggles[k] == toggles[k + 1]:
+            continue
+        if cursor > begin and ends[cursor - 1] == toggles[k]:
+            cursor -= 1
+        else:
+            starts[cursor] = toggles[k]
+        ends[cursor] = toggles[k + 1]
+        cursor += 1
+    return cursor
+
+
+@loop
+def rasterise(  # type: ignore[no-untyped-def]
+    begin, kinds, low, high, rings, numbers, heights, widths, starts, ends, cursor, first, stop, codes, toggles
+):
     """Append the runs of every POLYGON mask, the union of its rings; leave the other kinds alone.
 
     Mask `i` owns the rings `[low[i], high[i])`; ring `r` is `x, y, x, y, ...` in `numbers[rings[r]:rings[r + 1]]`.
-    `toggles` is int32 scratch. Returns the run arrays, larger if they had to grow, and the cursor behind the last run.
+    `toggles` is int32 scratch. Returns the mask at which it stopped because the scratch or the runs would not hold it
+    (the number of masks when done), the cursor behind the last run, and the room that it lacks.
     """
-    for i in range(kinds.size):
+    for i in range(begin, kinds.size):
         if kinds[i] != POLYGON:
             continue
         first[i] = cursor
-        codes[i] = VALID if high[i] > low[i] else BAD_RING
+        stop[i] = cursor
+        code = VALID if high[i] > low[i] else BAD_RING
+        room = np.int64(0)
         for r in range(low[i], high[i]):
             size = rings[r + 1] - rings[r]
+            crossings = _room(numbers, rings[r], rings[r + 1], widths[i]) if size >= 6 and not size & 1 else 0
             if size < 6 or size & 1:
-                codes[i] = BAD_RING
-                break
-            count, toggles = _ring(numbers, rings[r], rings[r + 1], heights[i], widths[i], toggles)
-            if count < 0:
-                codes[i] = BAD_COORDINATE
-                break
-            starts = _grown(starts, cursor + count)
-            ends = _grown(ends, cursor + count)
+                code = BAD_RING
+            elif crossings < 0:
+                code = BAD_COORDINATE
+            room += crossings
+        codes[i] = code
+        if code != VALID:
+            continue
+        if room > toggles.size or cursor + room > starts.size:
+            return i, cursor, room
+        start = cursor
+        for r in range(low[i], high[i]):
+            count = _ring(numbers, rings[r], rings[r + 1], heights[i], widths[i], toggles)
             middle = cursor
-            for k in range(0, count - 1, 2):
-                if toggles[k] == toggles[k + 1]:
-                    continue
-                if cursor > middle and ends[cursor - 1] == toggles[k]:
-                    cursor -= 1
-                else:
-                    starts[cursor] = toggles[k]
-                ends[cursor] = toggles[k + 1]
-                cursor += 1
-            if r > low[i] and middle > first[i]:
-                toggles = _grown(toggles, 2 * (cursor - first[i]))
-                cursor = _union(starts, ends, first[i], middle, cursor, toggles)
+            cursor = _append(toggles, count, starts, ends, cursor)
+            if middle > start:
+                cursor = _union(starts, ends, start, middle, cursor, toggles)
         stop[i] = cursor
-    return starts, ends, cursor
+    return np.int64(kinds.size), cursor, np.int64(0)

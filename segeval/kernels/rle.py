@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from segeval.kernels.jit import kernel
+from segeval.kernels.jit import kernel, loop
 
 # How a mask was written down.
 ABSENT, POLYGON, COUNTS, COMPRESSED = 0, 1, 2, 3
@@ -17,83 +17,89 @@ ABSENT, POLYGON, COUNTS, COMPRESSED = 0, 1, 2, 3
 # What can be wrong with a mask.
 VALID, BAD_TOTAL, BAD_CHARACTER, NEGATIVE_COUNT, BAD_COORDINATE, BAD_RING = range(6)
 
-_QUOTE = 34
 _BACKSLASH = 92
 
 
-@kernel
-def grown(array, size):  # type: ignore[no-untyped-def]
-    """The array itself, or a copy of at least `size` items with room to spare."""
-    if size <= array.size:
-        return array
-    larger = np.empty(size + size // 2, array.dtype)
-    larger[: array.size] = array
-    return larger
+@loop
+def _counts_of(text, at, end, counts):  # type: ignore[no-untyped-def]
+    """The numbers of a compressed string: five bits a character, least significant first, sign-extended.
 
-
-@kernel
-def _count(text, at):  # type: ignore[no-untyped-def]
-    """One number of a compressed string: five bits a character, least significant first, sign-extended."""
+    Returns how many there are, or -1. Nothing branches on a character, for the next one can't be foreseen.
+    """
+    size = np.int64(0)
     value = np.int64(0)
     shift = np.int64(0)
-    while True:
+    wrong = np.int64(0)
+    while at < end:
         character = np.int64(text[at])
-        at += 1
-        if character == _BACKSLASH:  # JSON writes it twice
-            at += 1
+        doubled = np.int64(character == _BACKSLASH)  # JSON writes it twice
+        wrong |= doubled & np.int64(text[at + 1] != _BACKSLASH)
+        at += 1 + doubled
         character -= 48
-        if character < 0 or character > 63 or shift > 55:
-            return value, np.int64(-1)
+        wrong |= character >> 6  # negative, or 64 and more
         value |= (character & 31) << shift
         shift += 5
-        if character < 32:
-            if character & 16:
-                value -= np.int64(1) << shift
-            return value, at
+        counts[size] = value - (((character >> 4) & 1) << shift)
+        more = (character >> 5) & 1
+        size += 1 - more
+        value *= more
+        shift *= more
+        wrong |= shift >> 5  # no count has 35 bits
+    return np.int64(-1) if wrong != 0 or shift != 0 else size
 
 
-@kernel
-def _decode_compressed(text, at, pixels, starts, ends, cursor):  # type: ignore[no-untyped-def]
-    """Runs of one compressed string, which ends at a quotation mark; returns the new cursor and a code."""
+@loop
+def _decode_compressed(text, at, end, pixels, counts, starts, ends, cursor):  # type: ignore[no-untyped-def]
+    """Runs of one compressed string; returns the new cursor and a code."""
+    size = _counts_of(text, at, end, counts)
+    if size < 0:
+        return cursor, BAD_CHARACTER
+    counts[size] = 0  # where the string ends with background
     begin = cursor
     position = np.int64(0)
     gap = np.int64(0)
     length = np.int64(0)
-    pair = 0
-    while text[at] != _QUOTE:
-        value, at = _count(text, at)
-        if at < 0:
-            return begin, BAD_CHARACTER
+    negative = np.int64(0)
+    empty = False
+    for pair in range((size + 1) // 2):
         # From the fourth count on, a count is written as its difference from the one before the last.
-        gap = value + gap if pair > 1 else value
-        if gap < 0:
-            return begin, NEGATIVE_COUNT
-        position += gap
-        if position > pixels or text[at] == _QUOTE:
+        gap = counts[2 * pair] + (gap if pair > 1 else 0)
+        if 2 * pair + 1 == size:
+            position += gap
+            negative |= gap
             break
-        value, at = _count(text, at)
-        if at < 0:
-            return begin, BAD_CHARACTER
-        length = value + length if pair > 0 else value
-        if length < 0:
-            return begin, NEGATIVE_COUNT
-        if position + length > pixels:
-            return begin, BAD_TOTAL
-        if length > 0:
-            if cursor > begin and ends[cursor - 1] == position:
-                cursor -= 1
-            else:
-                starts[cursor] = position
-            position += length
-            ends[cursor] = position
-            cursor += 1
-        pair += 1
+        length = counts[2 * pair + 1] + (length if pair > 0 else 0)
+        negative |= gap | length
+        empty |= (length == 0) | ((gap == 0) & (pair > 0))
+        position += gap
+        starts[cursor] = position
+        position += length
+        ends[cursor] = position
+        cursor += 1
+    if negative < 0:
+        return begin, NEGATIVE_COUNT
     if position != pixels:
         return begin, BAD_TOTAL
-    return cursor, VALID
+    return (_tidied(starts, ends, begin, cursor) if empty else cursor), VALID
 
 
-@kernel
+@loop
+def _tidied(starts, ends, begin, cursor):  # type: ignore[no-untyped-def]
+    """Drop empty runs and join touching ones; returns the new cursor."""
+    out = begin
+    for r in range(begin, cursor):
+        if ends[r] == starts[r]:
+            continue
+        if out > begin and ends[out - 1] == starts[r]:
+            ends[out - 1] = ends[r]
+        else:
+            starts[out] = starts[r]
+            ends[out] = ends[r]
+            out += 1
+    return out
+
+
+@loop
 def _decode_counts(numbers, low, high, pixels, starts, ends, cursor):  # type: ignore[no-untyped-def]
     """Runs of one list of counts, background first; returns the new cursor and a code."""
     begin = cursor
@@ -105,48 +111,41 @@ def _decode_counts(numbers, low, high, pixels, starts, ends, cursor):  # type: i
         length = np.int64(number)
         if position + length > pixels:
             return begin, BAD_TOTAL
-        if (index - low) & 1 and length > 0:
-            if cursor > begin and ends[cursor - 1] == position:
-                cursor -= 1
-            else:
-                starts[cursor] = position
+        if (index - low) & 1:
+            starts[cursor] = position
             ends[cursor] = position + length
             cursor += 1
         position += length
     if position != pixels:
         return begin, BAD_TOTAL
-    return cursor, VALID
+    return _tidied(starts, ends, begin, cursor), VALID
 
 
-@kernel
-def decode(kinds, low, high, text, rings, numbers, heights, widths, starts, ends, cursor, first, stop, codes):  # type: ignore[no-untyped-def]
+@loop
+def decode(kinds, low, high, text, rings, numbers, heights, widths, counts, starts, ends, cursor, first, stop, codes):  # type: ignore[no-untyped-def]
     """Append the runs of every COMPRESSED and COUNTS mask; leave the other kinds alone.
 
     `[low, high)` is a COMPRESSED mask's span in `text`, a quotation mark following it; a COUNTS mask is the ring `low`:
-    `numbers[rings[low]:rings[low + 1]]`.
-    Returns the run arrays, larger if they had to grow, and the cursor behind the last run.
+    `numbers[rings[low]:rings[low + 1]]`. The arrays of runs must hold half of the characters and counts, and one more
+    a mask; `counts` is int64 scratch for the characters of one mask and one more. Returns the cursor behind the last
+    run.
     """
     for i in range(kinds.size):
         kind = kinds[i]
         if kind != COMPRESSED and kind != COUNTS:
             continue
-        begin, end = low[i], high[i]
-        if kind == COUNTS:
-            begin, end = rings[low[i]], rings[low[i] + 1]
-        starts = grown(starts, cursor + (end - begin) // 2 + 1)
-        ends = grown(ends, cursor + (end - begin) // 2 + 1)
         first[i] = cursor
         pixels = heights[i] * widths[i]
         if kind == COMPRESSED:
-            cursor, code = _decode_compressed(text, begin, pixels, starts, ends, cursor)
+            cursor, code = _decode_compressed(text, low[i], high[i], pixels, counts, starts, ends, cursor)
         else:
-            cursor, code = _decode_counts(numbers, begin, end, pixels, starts, ends, cursor)
+            cursor, code = _decode_counts(numbers, rings[low[i]], rings[low[i] + 1], pixels, starts, ends, cursor)
         stop[i] = cursor
         codes[i] = code
-    return starts, ends, cursor
+    return cursor
 
 
-@kernel
+@loop
 def measure(starts, ends, first, stop, heights, areas, boxes):  # type: ignore[no-untyped-def]
     """Area and bounding box (column and row ranges, half-open) of every mask; an empty mask has an empty box."""
     for i in range(first.size):
@@ -213,6 +212,14 @@ def encode(starts, ends, low, high, pixels):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def _doubled(array):  # type: ignore[no-untyped-def]
+    """A copy with room for twice as many."""
+    larger = np.empty(2 * array.size, array.dtype)
+    larger[: array.size] = array
+    return larger
+
+
+@kernel
 def label_runs(labels):  # type: ignore[no-untyped-def]
     """Runs of equal nonzero values in a flat column-major map: their values, starts and ends, in order of position."""
     values = np.empty(256, np.uint32)
@@ -228,9 +235,9 @@ def label_runs(labels):  # type: ignore[no-untyped-def]
             position += 1
         if value != 0:
             if count == values.size:
-                values = grown(values, count + 1)
-                starts = grown(starts, count + 1)
-                ends = grown(ends, count + 1)
+                values = _doubled(values)
+                starts = _doubled(starts)
+                ends = _doubled(ends)
             values[count] = value
             starts[count] = begin
             ends[count] = position
@@ -238,7 +245,7 @@ def label_runs(labels):  # type: ignore[no-untyped-def]
     return values[:count].copy(), starts[:count].copy(), ends[:count].copy()
 
 
-@kernel
+@loop
 def paint(starts, ends, low, high, flat):  # type: ignore[no-untyped-def]
     """Set the pixels of the runs `[low, high)` to 1 in a flat column-major mask."""
     for r in range(low, high):

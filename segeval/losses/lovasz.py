@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,29 +21,36 @@ from segeval.losses.encoding import (
 Weight = Tensor | Sequence[float]
 
 
-def _slopes(truth: Tensor) -> Tensor:
+def _slopes(truth: Tensor, dtype: torch.dtype) -> Tensor:
     r"""Slopes of the Lovász extension of 1 - J for truths (..., P) sorted by falling error.
 
     The k-th slope is :math:`J_{k-1} - J_k`. Taken as a difference of two Jaccard values near 1 it loses most of its
     digits in float32 for a megapixel; the closed form does not: 1/U for a missed pixel of the class, I/(U (U - 1))
     for a false one.
     """
-    hits = truth.to(torch.int32).cumsum(-1, dtype=torch.int64)
-    total = hits[..., -1:]
-    rank = torch.arange(1, truth.shape[-1] + 1, device=truth.device)
-    union = total + rank - hits
-    left = total - hits
-    missed = 1 / union.double()
+    count = truth.to(torch.int32).cumsum(-1, dtype=torch.int32)
+    rank = torch.arange(1, truth.shape[-1] + 1, device=truth.device, dtype=torch.int32)
+    union = (count[..., -1:] - count).add_(rank)
+    left = (count[..., -1:] - count).to(dtype)
+    missed = union.to(dtype).reciprocal_()
     # An empty truth has U - 1 = 0 at its first pixel, which then costs everything.
-    false = torch.where(union > 1, left / (union * (union - 1)).clamp_min(1).double(), 1.0)
+    false = left.mul_(missed).div_((union - 1).clamp_min_(1).to(dtype)).masked_fill_(union == 1, 1.0)
     return torch.where(truth, missed, false)
+
+
+def _order(errors: Tensor) -> Tensor:
+    """Indices that sort errors (G, P) downwards; equal errors in any order, as the value does not depend on it."""
+    if errors.device.type == "cpu" and not torch.compiler.is_compiling():
+        # numpy's vectorised sort takes a fraction of the time of torch's stable one.
+        return torch.from_numpy(np.argsort(-errors.numpy(), axis=-1))
+    return torch.argsort(errors, -1, descending=True)
 
 
 def _extension(errors: Tensor, truth: Tensor) -> Tensor:
     """Lovász extension at errors (G, P) for boolean truths (G, P): (G,)."""
     with torch.no_grad():
-        order = torch.argsort(errors, -1, descending=True)
-        slopes = _slopes(truth.gather(-1, order)).to(errors.dtype)
+        order = _order(errors.detach())
+        slopes = _slopes(truth.gather(-1, order), errors.dtype)
         slopes = torch.empty_like(slopes).scatter_(-1, order, slopes)
     return (errors * slopes).sum(-1)
 

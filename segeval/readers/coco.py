@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -229,7 +229,7 @@ def _check_values(rows: Records, path: Path, what: str, taxonomy: Taxonomy) -> N
     """Categories, crowds, scores, areas and boxes that no rule admits."""
     known = np.isin(rows.integers[records.CATEGORY_ID], taxonomy.ids)
     crowd = rows.integers[records.ISCROWD]
-    for good, problem, remedy in (
+    checks: tuple[tuple[Any, Callable[[int], str], str], ...] = (
         (
             known,
             lambda r: f"the category {rows.integers[records.CATEGORY_ID, r]}, which the truth does not list",
@@ -243,7 +243,8 @@ def _check_values(rows: Records, path: Path, what: str, taxonomy: Taxonomy) -> N
             lambda r: f"the bbox {rows.reals[2:, r].tolist()}",
             "give finite numbers",
         ),
-    ):
+    )
+    for good, problem, remedy in checks:
         if not good.all():
             row = int(np.argmin(good))
             raise SegevalError(

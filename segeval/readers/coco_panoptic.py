@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from segeval.arrays import as_labels, to_numpy
 from segeval.errors import SegevalError
 from segeval.readers.classes import taxonomy_of_categories
-from segeval.readers.json_files import integer, read_json
+from segeval.readers.json_files import integer, read_bytes, read_json
 from segeval.readers.pairing import is_hidden
 from segeval.readers.png import Scratch, read_png
 from segeval.readers.protocol import buffer
@@ -126,20 +126,21 @@ def find_json(folder: Path) -> Path | None:
         notes = up / "annotations"
         beside += [notes / f"{folder.name}.json", notes / f"{folder.parent.name}_{folder.name}.json"]
         beside += [notes / f"panoptic_{folder.name}.json"]
-    for path in [*inside, *(p for p in beside if p.is_file())]:
-        data = read_json(path)
-        if is_panoptic(data) and (path in inside or _is_colour(folder / str(data["annotations"][0].get("file_name")))):
+    picture = next((p for p in sorted(folder.rglob("*.png")) if not is_hidden(p.name)), None)
+    for path in dict.fromkeys([*inside, *(p for p in beside if p.is_file())]):
+        # Looked for in the bytes: a JSON of instances may be large, and is not ours to parse.
+        data = read_bytes(path)
+        if b'"segments_info"' in data and (path in inside or _names(data, picture)):
             return path
     return None
 
 
-def _is_colour(path: Path) -> bool:
-    """Whether a file is a colour PNG by its header: a JSON beside a folder of grey label maps is not theirs."""
-    try:
-        with path.open("rb") as stream:
-            head = stream.read(26)
-    except OSError:
+def _names(data: bytes, picture: Path | None) -> bool:
+    """Whether a JSON names a file that is a colour PNG: one beside a folder of grey label maps is not theirs."""
+    if picture is None or f'{picture.name}"'.encode() not in data:
         return False
+    with picture.open("rb") as stream:
+        head = stream.read(26)
     return head.startswith(b"\x89PNG") and len(head) == 26 and head[25] in (2, 6)
 
 
@@ -152,12 +153,12 @@ class CocoPanoptic:
     entries: dict[Key, dict[str, Any]]
     side: str
     categories: Taxonomy | None = None
+    void: tuple[int, ...] = (0,)
     by_id: bool = True
-    names: dict[Key, str] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, path: Path, side: str) -> CocoPanoptic:
-        """Read the JSON (or find it for a folder) and index its images.
+    def open(cls, path: Path, side: str, void: tuple[int, ...] = (0,)) -> CocoPanoptic:
+        """Read the JSON (or find it for a folder) and index its images; `void` are segment ids that are none.
 
         Raises
         ------
@@ -195,7 +196,7 @@ class CocoPanoptic:
         if folder is None or not (folder / first).is_file():
             folder = find_folder(path, first) if folder is None else folder
         categories = taxonomy_of_categories(data["categories"], path) if "categories" in data else None
-        return cls(path, folder, entries, side, categories)
+        return cls(path, folder, entries, side, categories, void)
 
     def keys(self) -> Sequence[Key]:
         """The image ids, in the order of the JSON."""
@@ -219,7 +220,23 @@ class CocoPanoptic:
                 file=self.file(key),
                 remedy="write id = R + 256 G + 65536 B",
             )
-        return PanopticMap(image.pixels, make_segments(self.entries[key]["segments_info"], self.path, key))
+        segments = make_segments(self.entries[key]["segments_info"], self.path, key)
+        return without(PanopticMap(image.pixels, segments), self.void)
+
+
+def without(image: PanopticMap, void: tuple[int, ...]) -> PanopticMap:
+    """A map in which some more segment ids than 0 are void."""
+    more = [v for v in void if v]
+    if not more:
+        return image
+    from segeval.kernels import overlap
+
+    pixels = overlap.rgb_ids(image.pixels) if image.pixels.ndim == 3 else image.pixels
+    pixels = np.where(np.isin(pixels, more), 0, pixels)
+    old = image.segments
+    keep = ~np.isin(old.ids, more)
+    kept = Segments(old.ids[keep], old.classes[keep], old.crowd[keep], old.areas[keep], old.last_crowd[keep])
+    return PanopticMap(pixels, kept)
 
 
 def nothing_like(truth: PanopticMap) -> PanopticMap:

@@ -178,9 +178,9 @@ def scan_records(source: Mapped, at: int, masks: bool) -> tuple[Records, int] | 
     reals = np.empty((REAL_ROWS, 1024), np.float64)
     present = np.empty(1024, np.uint16)
     rings, numbers = np.zeros(1024, np.int64), np.empty(8192, np.float64)
-    state = np.zeros(4, np.int64)
+    state, scratch = np.zeros(4, np.int64), (np.zeros(2, np.int64), np.zeros(4, np.float64))
     while True:
-        code = json_scan.scan(text, at, masks, integers, reals, present, rings, numbers, state)
+        code = json_scan.scan(text, at, masks, integers, reals, present, rings, numbers, state, *scratch)
         count, ring_count, number_count, place = state.tolist()
         if code == json_scan.SURPRISE:
             return None

@@ -10,6 +10,24 @@ from typing import Any
 from segeval.errors import SegevalError
 
 
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """The bytes of a file.
+
+    Raises
+    ------
+    SegevalError
+        If it is absent or can't be read.
+    """
+    file = Path(path)
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:
+        raise SegevalError("no such file", file=file, remedy="check the path") from None
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise SegevalError(f"can't be read ({reason})", file=file, remedy="check its permissions") from None
+
+
 def read_json(path: str | os.PathLike[str]) -> Any:
     """The content of a JSON file.
 
@@ -20,12 +38,7 @@ def read_json(path: str | os.PathLike[str]) -> Any:
     """
     file = Path(path)
     try:
-        return json.loads(file.read_bytes().decode("utf-8-sig"))
-    except FileNotFoundError:
-        raise SegevalError("no such file", file=file, remedy="check the path") from None
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise SegevalError(f"can't be read ({reason})", file=file, remedy="check its permissions") from None
+        return json.loads(read_bytes(file).decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise SegevalError(f"is not UTF-8 text (byte {error.start})", file=file, remedy="save it as UTF-8") from None
     except json.JSONDecodeError as error:

@@ -54,7 +54,8 @@ def open_panoptic(
     gt: Path,
     *,
     taxonomy: Taxonomy | None,
-    void: tuple[int, ...] = (0,),
+    void: tuple[int, ...] | None = None,
+    listed_void: tuple[int, ...] = (),
     missing: str = "error",
     pred_format: str | None = None,
     gt_format: str | None = None,
@@ -62,6 +63,9 @@ def open_panoptic(
     gt_suffix: str = "",
 ) -> PairedSource:
     """Pairs of panoptic maps in any two forms; the truth decides the classes, and which are things.
+
+    `void` are segment ids in COCO panoptic form and classes in the others. `listed_void`, which a classes file names,
+    are classes; where nothing else is said they join 0.
 
     Raises
     ------
@@ -76,7 +80,8 @@ def open_panoptic(
     truth: CocoPanoptic | CodedPanoptic
     prediction: CocoPanoptic | CodedPanoptic
     if form == "coco-panoptic":
-        truth = CocoPanoptic.open(gt, "truth")
+        void = (0,) if void is None else void
+        truth = CocoPanoptic.open(gt, "truth", void)
         if taxonomy is None:
             taxonomy = truth.categories
         elif taxonomy.things is None and truth.categories is not None and truth.categories.things is not None:
@@ -88,10 +93,11 @@ def open_panoptic(
             text = "no category has 'isthing': things and stuff are not told apart"
             notes = (Caution("things-unknown", text),)
     else:
+        void = tuple(sorted({0, *listed_void})) if void is None else void
         coded = CodedPanoptic.open(gt, "truth", channels=form == "panoptic-channels", void=void, suffix=gt_suffix)
         truth, taxonomy, notes = infer_taxonomy(coded, taxonomy)
     if other == "coco-panoptic":
-        prediction = CocoPanoptic.open(pred, "prediction")
+        prediction = CocoPanoptic.open(pred, "prediction", void if form == other else (0,))
     else:
         prediction = CodedPanoptic.open(
             pred, "prediction", channels=other == "panoptic-channels", void=void, suffix=pred_suffix
@@ -105,4 +111,5 @@ def open_panoptic(
         cautions=notes,
         truth_path=gt,
         prediction_path=pred,
+        void=void,
     )

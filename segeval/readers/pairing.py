@@ -206,6 +206,7 @@ class PairedSource:
     taxonomy: Taxonomy | None
     cautions: tuple[Caution, ...]
     empty: Callable[[Any], Any] | None = None
+    void: tuple[int, ...] | None = None
 
     def keys(self) -> Sequence[Key]:
         """The images that are scored, by their truth's key."""
@@ -231,6 +232,7 @@ def pair_up(
     cautions: Sequence[Caution] = (),
     truth_path: object = None,
     prediction_path: object = None,
+    void: tuple[int, ...] | None = None,
 ) -> PairedSource:
     """Match two readers under a policy for what is missing or extra.
 
@@ -247,6 +249,8 @@ def pair_up(
         What the readers learnt.
     truth_path, prediction_path
         For messages.
+    void
+        The void in force.
 
     Raises
     ------
@@ -277,4 +281,4 @@ def pair_up(
             raise SegevalError(text, file=truth_path, remedy="remove them, or give --missing skip to ignore them")
         notes.append(Caution("prediction-extra", f"{text} (ignored)"))
     chosen: dict[Key, Key | None] = {key: pairs.get(key) for key in truth.keys() if key in pairs or missing == "empty"}
-    return PairedSource(truth, prediction, chosen, taxonomy, tuple(notes), empty)
+    return PairedSource(truth, prediction, chosen, taxonomy, tuple(notes), empty, void)

@@ -28,6 +28,7 @@ from segeval.readers.png_chunks import (
     read_header,
     what_is_wrong,
 )
+from segeval.readers.png_chunks import MOST_PIXELS as MOST_PIXELS
 
 # DEFLATE's longest match, 258 bytes, takes two bits at least.
 _MOST_EXPANSION = 1032

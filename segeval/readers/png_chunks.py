@@ -97,7 +97,7 @@ def read_header(view: memoryview, file: str, limit: int | None) -> Header:
 def most_pixels() -> int:
     """The largest image that is read: SEGEVAL_MAX_PIXELS, or `MOST_PIXELS`."""
     text = os.environ.get("SEGEVAL_MAX_PIXELS")
-    if text is None:
+    if not text:
         return MOST_PIXELS
     try:
         return int(text)

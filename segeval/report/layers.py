@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segeval.arrays import as_labels, resize_nearest
+from segeval.near_misses import places
 from segeval.panoptic import PanopticQuality
 from segeval.report.pictures import CORRECT, INVENTED, MISSED, POOR, VOID, WRONG_CLASS, borders, display_size, sample
 from segeval.samples import Pair
@@ -53,7 +54,7 @@ def panoptic_layers(rule: PanopticQuality, pair: Pair, taxonomy: Taxonomy, side:
     size = display_size(maps[0].shape[0], maps[0].shape[1], side)
     ids = [sample(m, *size).astype(np.int64) for m in maps]
     tables = (found.truth, found.prediction)
-    at = [_places(i, table[0]) for i, table in zip(ids, tables, strict=True)]
+    at = [places(i, table[0]) for i, table in zip(ids, tables, strict=True)]
     classes = [np.append(table[1], len(taxonomy))[a] for a, table in zip(at, tables, strict=True)]
     # Per segment: 0 none, 1 matched, 2 an error of its own, 3 of the wrong class, 4 not counted.
     truth_fate = np.append(np.choose(found.truth_state, [0, 1, 2, 4]), 0)
@@ -83,16 +84,8 @@ def panoptic_layers(rule: PanopticQuality, pair: Pair, taxonomy: Taxonomy, side:
 def place_classes(ids: NDArray[np.int64], taxonomy: Taxonomy) -> NDArray[np.int64]:
     """Positions of class ids in a taxonomy, and its length for those that are not there."""
     order = np.argsort(taxonomy.ids, kind="stable")
-    at = _places(ids, np.array(taxonomy.ids, np.int64)[order])
+    at = places(ids, np.array(taxonomy.ids, np.int64)[order])
     return np.append(order, len(taxonomy))[at]
-
-
-def _places(values: NDArray[np.int64], ascending: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Positions of values among ascending ones, and their number for values that are not there."""
-    if not ascending.size:
-        return np.zeros(values.shape, np.int64)
-    at = np.searchsorted(ascending, values).clip(max=ascending.size - 1)
-    return np.where(ascending[at] == values, at, ascending.size)
 
 
 __all__ = ["Layers", "panoptic_layers", "place_classes", "semantic_layers"]

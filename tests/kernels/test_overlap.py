@@ -41,14 +41,22 @@ def test_colours(channels: int, others: int, seed: int, height: int, width: int,
     assert listed(rows) == counted(truth, prediction)
 
 
-@settings(deadline=None)
-@maps
-def test_neighbouring_ids(seed: int, height: int, width: int, runs: tuple[int, int]) -> None:
-    # Colours that differ in one byte only, each of the three in turn.
-    rng = np.random.default_rng(seed)
-    values = np.array([0, 1, 256, 65536, 65537, 257], np.uint32)
-    truth, prediction = (label_map(rng, height * width, run, values).reshape(height, width) for run in runs)
-    assert listed(overlap_rgb(colours(truth, 3, rng), colours(prediction, 3, rng))) == counted(truth, prediction)
+@pytest.mark.parametrize("dtype", [np.uint16, np.uint32, "RGB", "RGBA"])
+def test_one_odd_byte_at_every_place(dtype: Any) -> None:
+    # On either side, and at every place of the 64 bytes that are compared at once.
+    size = 80
+    for byte in range(2 if dtype == np.uint16 else 3 if dtype in ("RGB", "RGBA") else 4):
+        for place in range(size):
+            truth, prediction = np.full(
+                (2, 1, size), 0x01010101 & (0xFFFF if dtype == np.uint16 else 0xFFFFFF), np.uint32
+            )
+            (truth if place % 2 else prediction)[0, place] ^= 0x80 << 8 * byte
+            if dtype in ("RGB", "RGBA"):
+                rng = np.random.default_rng(place)
+                rows = overlap_rgb(*(colours(ids, len(dtype), rng) for ids in (truth, prediction)))
+            else:
+                rows = overlap_ids(truth.astype(dtype), prediction.astype(dtype))
+            assert listed(rows) == counted(truth, prediction)
 
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.int32, np.uint32, np.int64])

@@ -1,8 +1,8 @@
 """Every loss on a 3 x 3 image whose value follows by hand from the paper's formula.
 
 The image is binary, its truth a vertical bar of three pixels in the middle column. The prediction says 3/4 on the bar's
-upper two pixels, 1/4 on its lowest, 1/4 on one pixel beside it, and 0 elsewhere, so that with P, Y, I the soft sizes and
-the overlap
+upper two pixels, 1/4 on its lowest, 1/4 on one pixel beside it, and 0 elsewhere, so that with P, Y, I the soft sizes
+and the overlap
 
     I = 3/4 + 3/4 + 1/4 = 7/4,  P = I + 1/4 = 2,  Y = 3,  sum p^2 = 9/16 + 9/16 + 1/16 + 1/16 = 5/4.
 """
