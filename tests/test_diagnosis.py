@@ -423,7 +423,9 @@ def test_instance_diagnosis_survives_shards_and_the_disk(tmp_path):
     images = []
     for _ in range(5):
         rows = [(*rng.integers(0, 28, 2), *rng.integers(3, 12, 2), rng.integers(1, 3), rng.random()) for _ in range(9)]
-        images.append(([r[:5] for r in rows[:4]], [*rows[2:], (rows[0][0], rows[0][1], rows[0][2], 4, rows[0][4], 0.5)]))
+        images.append(
+            ([r[:5] for r in rows[:4]], [*rows[2:], (rows[0][0], rows[0][1], rows[0][2], 4, rows[0][4], 0.5)])
+        )
     rule = InstanceAP(TWO, diagnose=True)
     whole = instance_result(*images)
     pairs = []

@@ -17,7 +17,7 @@ from segeval.diagnosis import confusion_of, taxonomy_of
 from segeval.errors import SegevalError
 from segeval.files import write_atomic
 from segeval.report import analysis, charts, sections
-from segeval.report.gallery import error_legend, figures_of, gallery
+from segeval.report.gallery import error_legend, figures_of, gallery, has_images
 from segeval.report.pictures import class_colours
 from segeval.result import Result
 from segeval.slices import Slices
@@ -140,7 +140,9 @@ def render(
     }
     page |= _analysis(systems, taxonomy, shades) | _images(systems, comparison)
     page["gallery"], page["remarks"] = (
-        gallery(systems, comparison, taxonomy, colours, images) if all(s.result.tally for s in systems) else ([], [])
+        gallery(systems, comparison, taxonomy, colours, images)
+        if all(has_images(s.result) for s in systems)
+        else ([], [])
     )
     return str(template.render(page))
 
@@ -219,7 +221,7 @@ def _analysis(systems: Sequence[System], taxonomy: Taxonomy, shades: Sequence[st
 def _images(systems: Sequence[System], comparison: Comparison | None) -> dict[str, Any]:
     """Charts of the figures of all images."""
     page: dict[str, Any] = {"histogram": None, "scatters": [], "quantiles": ""}
-    if not all(s.result.tally for s in systems):
+    if not all(has_images(s.result) for s in systems):
         return page
     tables = [figures_of(s.result) for s in systems]
     figure = tables[0][0]

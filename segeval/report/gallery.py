@@ -73,6 +73,11 @@ class Choice:
     why: str
 
 
+def has_images(result: Result) -> bool:
+    """Whether a run keeps rows of each image."""
+    return result.tally is not None and bool(result.tally.keys) and not result.tally.folded
+
+
 def figures_of(result: Result) -> tuple[str, dict[Key, float]]:
     """The figure of every image, and its name."""
     rule = saved_rule(dict(result.rule))
@@ -228,4 +233,4 @@ def error_legend(task: str) -> list[tuple[str, str]]:
     return [("#{:02x}{:02x}{:02x}".format(*ERROR_COLOURS[kind]), text) for kind, text in words.items()]
 
 
-__all__ = ["Entry", "Group", "Panel", "choose", "error_legend", "figures_of", "gallery"]
+__all__ = ["Entry", "Group", "Panel", "choose", "error_legend", "figures_of", "gallery", "has_images"]
