@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from segeval.instance import InstanceAP
-from segeval.instance_evidence import Runs, Side
+from segeval.instance_geometry import Runs, Side
 from segeval.instance_kinds import KINDS
 from segeval.masks import as_instances
 from segeval.report.layers import Layers, place_classes
@@ -34,7 +32,7 @@ def instance_layers(rule: InstanceAP, seen: Tally, pair: Pair, taxonomy: Taxonom
     truth = as_instances(pair.truth, "truth")
     prediction = as_instances(pair.prediction, "prediction", size=(truth.height, truth.width))
     size = display_size(truth.height, truth.width, side)
-    shapes, shown = _Shapes(truth, size, rule), _Shapes(prediction, size, rule)
+    shapes, shown = _Shapes(truth, size, rule, True), _Shapes(prediction, size, rule, False)
     kinds = seen.tables["kinds"]
     # The rows are in the order of matching, beyond max_dets nothing.
     order = shown.order[_within(shown, rule)]
@@ -70,8 +68,8 @@ def _within(shapes: _Shapes, rule: InstanceAP) -> NDArray[np.bool_]:
 class _Shapes:
     """The masks or boxes of one side, at the size of display."""
 
-    def __init__(self, instances: Instances, size: tuple[int, int], rule: InstanceAP) -> None:
-        self.side, self.runs, self.size = Side([instances]), Runs(), size
+    def __init__(self, instances: Instances, size: tuple[int, int], rule: InstanceAP, by_class: bool) -> None:
+        self.side, self.runs, self.size = Side([instances], by_class), Runs(), size
         self.height, self.width = instances.height, instances.width
         self.agnostic = rule.class_agnostic
         self.masks = rule.iou == "segm"
@@ -79,8 +77,10 @@ class _Shapes:
             self.side.decode(self.runs, 0)
         columns, rows = instances.columns, self.side.rows
         self.classes, self.crowd = self.side.classes, columns.crowd[rows]
-        keys: tuple[Any, ...] = (-columns.scores[rows], self.classes) if columns.scores.size else (self.classes,)
-        self.order = np.lexsort(keys[::-1] if rule.class_agnostic else keys)
+        scores = columns.scores[rows] if columns.scores.size else np.zeros(len(self.classes))
+        # Truths lie by class already.
+        every = np.arange(len(self.classes))
+        self.order = every if by_class else self.side.sorted(self.classes, scores, rule.class_agnostic)
 
     def mask(self, k: int) -> NDArray[np.bool_]:
         """One instance, (h, w)."""
