@@ -59,7 +59,7 @@ def like_pycocotools(module: str, evaluation: str, iou: str, **options: Any) -> 
             seen.summarize()
             return _named(seen.stats)
 
-        return lambda: _quiet(work)
+        return lambda: _quiet(work)  # type: ignore[no-any-return]
 
     return prepare
 
@@ -75,20 +75,20 @@ def vernier(iou: str) -> Prepare:
 
         path = folder / f"{iou}.json"
         if iou == "segm":
+            rows = json.loads(path.read_bytes())
+            for row in rows:
+                row["bbox"] = mask.toBbox(row["segmentation"]).tolist()
             path = folder / "segm_boxed.json"
-            if not path.is_file():
-                rows = json.loads((folder / "segm.json").read_text())
-                for row in rows:
-                    row["bbox"] = mask.toBbox(row["segmentation"]).tolist()
-                path.write_text(json.dumps(rows))
-        evaluate = instance.evaluate_segm_summary if iou == "segm" else instance.evaluate_bbox_summary
-        # With the boxes' areas only the numbers over all areas can be compared.
-        kept = NAMES[:3] + NAMES[6:9] if iou == "segm" else NAMES
+            path.write_text(json.dumps(rows))
+        kind = instance.Segm() if iou == "segm" else instance.Bbox()
+        evaluator = instance.Evaluator(iou=kind, parity_mode="strict")
 
         def work() -> dict[str, Any]:
-            texts = (folder / "truth.json").read_bytes(), path.read_bytes()
-            seen = evaluate(*texts, parity_mode="strict", max_dets=(1, 10, 100), use_cats=True, num_threads=1)
-            return {name: value for name, value in _named(seen.stats()).items() if name in kept}
+            truth, results = (folder / "truth.json").read_bytes(), path.read_bytes()
+            summary = evaluator.evaluate(truth, results, num_threads=1)
+            # With box areas only the numbers over all areas can be compared.
+            whole = NAMES[:3] + NAMES[6:9] if iou == "segm" else NAMES
+            return {n: v for n, v in _named(summary.stats).items() if n in whole}
 
         return work
 
