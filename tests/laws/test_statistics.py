@@ -270,6 +270,15 @@ def test_no_difference_is_called_real_too_often(task):
     assert np.mean(found) > 0.3
 
 
+@given(tasks, seeds)
+def test_leaving_out_is_a_weight_of_none(task, seed):
+    evidence = evidence_of(run_of(task, seed, 7))
+    block = np.array([0, 1, 1, 2, 3, 0, 3])
+    found, expected = evidence.without(block, range(1, 4)), evidence.at(left_out(block, range(1, 4)))
+    assert same(found.values, expected.values)
+    assert same(found.classes, expected.classes)
+
+
 def test_left_out_blocks_cover_every_unit_once():
     block = resampling.blocks(1003, 50)
     assert set(block.tolist()) == set(range(50))
