@@ -285,7 +285,7 @@ def headline_table(result: Result) -> Table:
         rows = []
         for name, tail in (("all", ""), ("things", "_th"), ("stuff", "_st")):
             count = sum(
-                row["tp"] + row["fp"] + row["fn"] > 0 and (not tail or bool(row["isthing"]) == (tail == "_th"))
+                row["tp"] + row["fp"] + row["fn"] > 0 and (not tail or row["isthing"] is (tail == "_th"))
                 for row in result.per_class
             )
             rows.append((name, *(percent(v[k + tail]) for k in ("PQ", "SQ", "RQ")), str(count)))
