@@ -80,10 +80,7 @@ class Study:
             bounds(samples.values, once.values[0], self.interval, None if left is None else left.values),
             bounds(samples.classes, once.classes[0], self.interval, None if left is None else left.classes),
         )
-        kept = tuple(w for w in self.results[i].warnings if w.code != statistics.RARE_CODE)
-        return statistics.attach(
-            self.results[i].with_(warnings=kept), self.evidences[i], ends, self.interval, self.group
-        )
+        return statistics.attach(self.results[i], self.evidences[i], ends, self.interval, self.group)
 
     def differences(self, i: int, j: int) -> list[PairDifference]:
         """``j - i`` for every headline value."""

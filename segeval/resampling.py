@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -58,6 +59,11 @@ class Interval:
             raise SegevalError(f"{self.level} is no confidence level", remedy="give a number such as 0.95")
         if not 1 <= self.resamples <= MOST_RESAMPLES:
             raise SegevalError(f"{self.resamples} resamples can't be drawn", remedy="give a count such as 1000")
+        if self.resamples * self.alpha < 2:
+            raise SegevalError(
+                f"{self.resamples} resamples say nothing about the outer {100 * self.alpha / 2:g}% on each side",
+                remedy=f"give at least {math.ceil(2 / self.alpha)}",
+            )
         if not 0 <= self.seed < 2**63:
             raise SegevalError(f"{self.seed} is no seed", remedy="give a whole number from 0")
 

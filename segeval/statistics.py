@@ -17,7 +17,7 @@ from segeval.workers import available_workers
 
 RARE_CODE = "rare-classes"
 
-# A class in fewer images than this makes intervals too narrow; see benchmarks/COVERAGE.md.
+# A class in fewer images than this makes intervals rough; see benchmarks/COVERAGE.md.
 RARE = 100
 
 
@@ -74,7 +74,7 @@ def attach(
         intervals=values,
         class_intervals=classes,
         interval_signature=interval.signature(units, word),
-        warnings=(*result.warnings, *cautions(evidence, groups)),
+        warnings=(*(w for w in result.warnings if w.code != RARE_CODE), *cautions(evidence, groups)),
     )
 
 
@@ -171,6 +171,6 @@ def cautions(evidence: Evidence, groups: NDArray[np.int64] | None) -> list[Cauti
     more = f" and {len(rare) - 5} more" if len(rare) > 5 else ""
     text = (
         f"{len(rare)} of {int((seen > 0).sum())} classes are in fewer than {RARE} {word}: {named}{more}; "
-        "their intervals, and those of means over them, are too narrow"
+        "their intervals are rough, and below about 10 not to be relied on"
     )
     return [Caution(RARE_CODE, text)]

@@ -210,6 +210,9 @@ def test_groups_are_drawn_together():
     found = compare(runs, interval=FAST, groups=groups)
     assert found.interval_signature.get("groups") == "4"
     assert "over 4 groups" in render(found)
+    fewer = {"a": runs["a"], "b": subset(runs["b"], range(10))}
+    found = compare(fewer, interval=FAST, groups=groups, allow=["truth"])
+    assert found.interval_signature.get("groups") == "4"
     with pytest.raises(SegevalError, match="image 11: is in no group"):
         compare(runs, groups={k: v for k, v in groups.items() if k != "11"})
     with pytest.raises(SegevalError, match="the groups name the image '99'"):

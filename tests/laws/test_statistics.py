@@ -288,7 +288,17 @@ def test_left_out_blocks_cover_every_unit_once():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"method": "normal"}, {"level": 1.0}, {"level": 95}, {"resamples": 0}, {"seed": -1}, {"level": math.nan}]
+    "wrong",
+    [
+        {"method": "normal"},
+        {"level": 1.0},
+        {"level": 95},
+        {"resamples": 0},
+        {"resamples": 39},
+        {"resamples": 199, "level": 0.99},
+        {"seed": -1},
+        {"level": math.nan},
+    ],
 )
 def test_impossible_settings_are_refused(wrong):
     with pytest.raises(SegevalError):
