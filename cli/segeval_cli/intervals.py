@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from segeval import statistics
 from segeval.grouping import group_of_image, read_attributes, read_groups
 from segeval.resampling import METHODS, Interval
 from segeval.result import Result
-from segeval.slices import Slices, slice_result
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from segeval.slices import Slices
 
 
 def add_interval_options(parser: argparse.ArgumentParser) -> None:
@@ -61,12 +62,18 @@ def check_early(args: argparse.Namespace) -> None:
     groups_of(args)
     if args.slices:
         read_attributes(args.slices)
+    if args.fail_if_worse:
+        from segeval.runs import load_run
+
+        load_run(args.fail_if_worse)
 
 
 def with_intervals(result: Result, args: argparse.Namespace) -> Result:
     """The result with its intervals, if --intervals asks for them."""
     if not args.intervals:
         return result
+    from segeval import statistics
+
     number = group_numbers(result, args)
     return statistics.with_intervals(result, interval_of(args), groups=number, workers=args.workers)
 
@@ -81,6 +88,8 @@ def slices_of(result: Result, args: argparse.Namespace) -> Slices | None:
     """Every number for each value of each attribute, if --slices asks for them."""
     if not args.slices:
         return None
+    from segeval.slices import slice_result
+
     return slice_result(
         result,
         read_attributes(args.slices),
