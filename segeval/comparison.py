@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from segeval.comparability import comparable
 from segeval.comparison_form import ClassDifference, Comparison, Difference, ImageChange, Record, System
-from segeval.errors import SegevalError
+from segeval.errors import Caution, SegevalError
 from segeval.grouping import among
 from segeval.paired import holm
 from segeval.pairwise import PairClassDifference, PairDifference, begin
@@ -47,7 +47,7 @@ def compare(
     results
         Two or more runs with their evidence, by name.
     interval
-        How intervals and tests are made; the defaults of `Interval` if None.
+        How intervals and tests are made; `Interval.for_pairs` if None.
     allow
         Keys of the signature in which the runs may differ. With ``truth`` the images that all runs have are compared.
     metric
@@ -69,12 +69,12 @@ def compare(
     if groups is not None:
         everywhere = [key for run in results.values() if run.tally for key in run.tally.keys]
         groups = among(groups, [key for run in runs[:1] if run.tally for key in run.tally.keys], everywhere)
-    study = begin(runs, interval or Interval(), groups, workers)
+    pairs = [(a, b) for a in range(len(runs)) for b in range(a + 1, len(runs))]
+    study = begin(runs, interval or Interval.for_pairs(len(pairs)), groups, workers)
     values = study.evidences[0].values
     deciding = metric or values[0]
     if deciding not in values:
         raise SegevalError(f"there is no {deciding!r} in these runs", remedy=f"give one of {', '.join(values)}")
-    pairs = [(a, b) for a in range(len(runs)) for b in range(a + 1, len(runs))]
     found: list[Difference] = []
     classes: list[ClassDifference] = []
     for a, b in pairs:
@@ -103,8 +103,19 @@ def compare(
         interval_signature=study.signature(),
         signature=runs[0].signature,
         allowed=allowed,
-        warnings=(*warnings, *study.cautions()),
+        warnings=(*warnings, *study.cautions(), *_too_few(study.interval, len(pairs))),
     )
+
+
+def _too_few(interval: Interval, pairs: int) -> list[Caution]:
+    """Whether the correction leaves no difference a chance."""
+    if pairs / (interval.resamples + 1) <= interval.alpha:
+        return []
+    text = (
+        f"with {interval.resamples} resamples no difference among {pairs} pairs can be significant: "
+        f"give at least {interval.least(pairs)}"
+    )
+    return [Caution("few-resamples", text)]
 
 
 def mark(position: int) -> str:

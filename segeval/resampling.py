@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +66,16 @@ class Interval:
             )
         if not 0 <= self.seed < 2**63:
             raise SegevalError(f"{self.seed} is no seed", remedy="give a whole number from 0")
+
+    @classmethod
+    def for_pairs(cls, pairs: int, **settings: Any) -> Interval:
+        """Settings with enough resamples, unless they are given, for each of so many corrected tests to succeed."""
+        made = cls(**settings)
+        return made if "resamples" in settings else replace(made, resamples=max(made.resamples, made.least(pairs)))
+
+    def least(self, pairs: int) -> int:
+        """Resamples at which Holm's correction over so many pairs leaves the smallest p at half of alpha."""
+        return math.ceil(2 * pairs / self.alpha)
 
     @property
     def leaves_out(self) -> bool:

@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     form = form_of(args.out)
     found = compare(
         load_runs(args.runs),
-        interval=interval_of(args),
+        interval=interval_of(args, len(args.runs)),
         allow=args.allow,
         metric=args.metric,
         groups=groups_of(args),

@@ -31,7 +31,12 @@ def add_resampling_options(group: Any) -> None:
     """Declare how resampling is done: `compare` and `leaderboard` have these too."""
     default = Interval()
     group.add_argument("--level", type=float, metavar="P", help=f"confidence level (default: {default.level})")
-    group.add_argument("--resamples", type=int, metavar="N", help=f"data sets drawn (default: {default.resamples})")
+    group.add_argument(
+        "--resamples",
+        type=int,
+        metavar="N",
+        help=f"data sets drawn (default: {default.resamples}, or more for many runs)",
+    )
     group.add_argument("--seed", type=int, metavar="N", help=f"of the random numbers (default: {default.seed})")
     group.add_argument("--method", choices=METHODS, help=f"of the interval (default: {default.method})")
     group.add_argument(
@@ -39,10 +44,11 @@ def add_resampling_options(group: Any) -> None:
     )
 
 
-def interval_of(args: argparse.Namespace) -> Interval:
-    """The settings that were given, over the defaults."""
+def interval_of(args: argparse.Namespace, runs: int = 1) -> Interval:
+    """The settings that were given, over the defaults; enough resamples to compare so many runs."""
     given = {name: getattr(args, name) for name in ("level", "resamples", "seed", "method")}
-    return Interval(**{name: value for name, value in given.items() if value is not None})
+    pairs = runs * (runs - 1) // 2
+    return Interval.for_pairs(pairs, **{name: value for name, value in given.items() if value is not None})
 
 
 def groups_of(args: argparse.Namespace) -> Mapping[str, str] | None:
