@@ -22,6 +22,11 @@ def add_interval_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("intervals")
     group.add_argument("--intervals", action="store_true", help="bootstrap an interval for every number")
     add_resampling_options(group)
+    add_slices_option(group)
+
+
+def add_slices_option(group: Any) -> None:
+    """Declare where attributes of images are found: `compare` has this too."""
     group.add_argument(
         "--slices", metavar="CSV|JSON", help="image and attributes: every number for each value of each attribute"
     )
