@@ -88,7 +88,7 @@ class Study:
         observed = self.once[j].values[0] - self.once[i].values[0]
         left = None if self.left is None else self.left[j].values - self.left[i].values
         low, high = bounds(samples, observed, self.interval, left, -1.0)
-        p = bootstrap_p(samples, observed)
+        p = bootstrap_p(samples, observed, left if self.interval.method == "scaled" else None)
         q = randomization_p(self.evidences[i], self.evidences[j], self.interval, self.unit, self.workers)
         columns = [c.tolist() for c in (observed, low, high, p, q)]
         return [PairDifference(n, *row) for n, *row in zip(self.evidences[i].values, *columns, strict=True)]

@@ -257,6 +257,17 @@ def test_bootstrap_p_is_the_share_of_all_resamples_at_six_images(seed):
     assert abs(p - exact) < 5 * math.sqrt(0.25 / 3000) + 1 / 3000
 
 
+def test_the_bootstrap_test_takes_the_wider_spread():
+    rng = np.random.default_rng(0)
+    samples, observed = rng.normal(0.1, 0.05, (999, 1)), np.array([0.1])
+    left = 0.1 + rng.normal(0, 1, (50, 1))
+    left *= 0.1 / (left.std() * math.sqrt(49))  # the jackknife finds twice the spread
+    plain, wide = bootstrap_p(samples, observed)[0], bootstrap_p(samples, observed, left)[0]
+    assert plain == pytest.approx(2 * stats.norm.sf(2), abs=0.03)
+    assert wide == pytest.approx(2 * stats.norm.sf(1), abs=0.05)
+    assert bootstrap_p(samples, observed, left / 100)[0] == plain
+
+
 @pytest.mark.parametrize("task", ["semantic", "panoptic"])
 def test_no_difference_is_called_real_too_often(task):
     """Two systems of one distribution: P(p <= alpha) stays below alpha plus noise."""
