@@ -7,7 +7,7 @@ import json
 import shlex
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from segeval.errors import SegevalError
 from segeval.evaluation import score
@@ -17,9 +17,6 @@ from segeval.readers.classes import read_map
 from segeval.readers.formats import FORMATS, recognise_task
 from segeval.readers.pairing import MISSING as POLICIES
 from segeval.result import Result
-from segeval.runs import load_run
-from segeval.slice_tables import render
-from segeval.slices import Slices
 from segeval.tables import Table, to_csv
 from segeval.tasks import TASKS
 from segeval_cli.gates import add_gate_options, gate_code
@@ -27,6 +24,9 @@ from segeval_cli.intervals import add_interval_options, check_early, slices_of, 
 from segeval_cli.progress import print_cautions, progress_bar
 from segeval_cli.reporting import add_report_options, ready
 from segeval_cli.reporting import write as write_report
+
+if TYPE_CHECKING:
+    from segeval.slices import Slices
 
 FORMS = ("text", "json", "markdown", "csv", "latex")
 
@@ -128,8 +128,6 @@ def run(args: argparse.Namespace) -> int:
     if args.out and Path(args.out).is_file():
         raise SegevalError("is a file, not a folder", file=args.out, remedy="give --out a folder")
     check_early(args)
-    if args.fail_if_worse:
-        load_run(args.fail_if_worse)
     ready(args, args.report)
     for place in filter(None, (args.out, args.per_image, args.report)):
         require_writable(place)
@@ -158,6 +156,8 @@ def rendered(result: Result, slices: Slices | None, form: str) -> str:
     """The result and its slices; in JSON they are one object."""
     if slices is None:
         return result.render(form)
+    from segeval.slice_tables import render
+
     if form == "json":
         return json.dumps(json.loads(result.to_json()) | json.loads(render(slices, form)), indent=1, ensure_ascii=False)
     return result.render(form) + "\n\n" + render(slices, form)
