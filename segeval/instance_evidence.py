@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from segeval.errors import SegevalError
 from segeval.instance_geometry import BadInstanceError, Runs, Side
-from segeval.samples import Pair
-from segeval.tally import Rows
+from segeval.instance_kinds import FLOOR, KIND_COLUMNS, POSITIVE, UNMET_COLUMNS, kind_rows
+from segeval.samples import Key, Pair
+from segeval.tally import Rows, image_digest
 
 # Images whose masks are decoded at once: enough to spread the cost of a call, little enough to stay in the cache.
-CHUNK = 64
+CHUNK = 128
 
 # Just below one, so that a perfect overlap passes a threshold of one.
 HIGHEST_THRESHOLD = 1 - 1e-10
@@ -31,6 +32,7 @@ class Terms(NamedTuple):
     ranges: NDArray[np.float64]
     class_agnostic: bool
     original: bool
+    diagnose: bool = False
 
     @property
     def words(self) -> int:
@@ -45,6 +47,8 @@ class Evidence(NamedTuple):
     truths: dict[str, Array]
     notes: dict[str, Array]
     hashes: NDArray[np.uint64]
+    kinds: dict[str, Array]
+    unmet: dict[str, Array]
 
 
 def observe_chunk(pairs: Sequence[Pair], terms: Terms, runs: Runs) -> Evidence:
@@ -153,6 +157,17 @@ def _evidence(truth: Side, prediction: Side, terms: Terms, runs: Runs, images: i
         np.empty(most, np.int64),
         np.empty(most, np.float64),
     )
+    kinds: dict[str, Array] = {}
+    unmet: dict[str, Array] = {}
+    if terms.diagnose:
+        examined = np.full(len(scores), -1, np.int8), np.full(len(scores), -1), np.zeros(len(zero), np.uint8)
+        matching.examine(
+            *(terms.masks, terms.most, FLOOR, POSITIVE, prediction.offsets, truth.offsets, sequence, classes),
+            *(truth_classes, crowd, boxes, truth_boxes, spans, truth_spans, runs.starts, runs.ends),
+            *(np.empty(most, np.int64), np.empty(most, np.float64), *examined),
+        )
+        about = (prediction.image, classes[sequence], scores[sequence], rank)
+        kinds, unmet = kind_rows(*examined, about, truth.image, truth_classes, crowd, truth.offsets)
     kept: Any = slice(None)
     beyond = rank < 0
     if beyond.any():
@@ -184,6 +199,8 @@ def _evidence(truth: Side, prediction: Side, terms: Terms, runs: Runs, images: i
             "beyond": per_image(prediction.image[beyond]),
         },
         hashes,
+        kinds,
+        unmet,
     )
 
 
@@ -204,6 +221,20 @@ def _truth_rows(image: Array, classes: Array, crowd: Array, area: Array, ranges:
     }
 
 
+def image_digests(images: Sequence[tuple[Key, int, int]], contents: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """64 bits for each image's truth, from its key, height, width and the sum of its truths' hashes."""
+    numbers = [k if type(k) is int and -(2**63) <= k < 2**63 else None for k, _, _ in images]
+    heads = np.array([0 if n is None else n for n in numbers], np.int64).view(np.uint64)
+    for i, (number, (key, _, _)) in enumerate(zip(numbers, images, strict=True)):
+        if number is None:
+            heads[i] = image_digest(key)
+    sizes = np.array([(h, w) for _, h, w in images], np.uint64).reshape(-1, 2)
+    state = contents
+    for part in (heads, sizes[:, 0], sizes[:, 1]):
+        state = (state ^ (state >> np.uint64(31)) ^ part) * np.uint64(0x9E3779B97F4A7C15)
+    return state ^ (state >> np.uint64(32))
+
+
 def tables_of(chunks: Sequence[Evidence], firsts: Sequence[int], terms: Terms) -> dict[str, Rows]:
     """The tally's tables from chunks, each with the position of its first image."""
     areas, words = len(terms.ranges), terms.words
@@ -222,6 +253,8 @@ def tables_of(chunks: Sequence[Evidence], firsts: Sequence[int], terms: Terms) -
         ),
         "notes": tuple((name, np.int64, (), True) for name in ("zero_ids", "computed_areas", "boxed_masks", "beyond")),
     }
+    if terms.diagnose:
+        shapes |= {"kinds": KIND_COLUMNS, "unmet": UNMET_COLUMNS}
     tables = {}
     for name, columns in shapes.items():
         parts = [getattr(chunk, name) for chunk in chunks]
