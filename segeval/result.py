@@ -7,7 +7,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -95,6 +95,13 @@ class Result:
         for array in (*self.curves.values(), *(() if self.confusion is None else (self.confusion,))):
             array.flags.writeable = False
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Results travel between processes as what they were made of; read-only views don't."""
+        plain = {f.name: getattr(self, f.name) for f in fields(self)}
+        plain |= {name: dict(value) for name, value in plain.items() if isinstance(value, MappingProxyType)}
+        plain["per_class"] = tuple(dict(row) for row in self.per_class)
+        return type(self), tuple(plain.values())
+
     def __getitem__(self, name: str) -> float:
         return self.values[name]
 
@@ -115,6 +122,8 @@ class Result:
         if form == "csv":
             # One table alone, with exact figures: a spreadsheet rounds by itself.
             return tables.to_csv(exact_table(self))
+        if form not in tables.FORMATS:
+            raise SegevalError(f"{form!r} is no form", remedy=f"give json or one of {', '.join(tables.FORMATS)}")
         draw = tables.FORMATS[form]
         parts = [draw(t) for t in self.tables() if t.rows]
         sign = self.signature.format()
