@@ -150,10 +150,11 @@ def score(
     with collector_paused():
         source, rule = open_data(pred, gt, task=task, classes=classes, **reading, **options)  # type: ignore[arg-type]
         result: Result = rule.score(evaluate(source, rule, workers=workers, progress=progress))
+    chosen = {name: getattr(rule, name) for name in options}
     provenance = {
         "pred": str(Path(pred).resolve()),
         "gt": str(Path(gt).resolve()),
-        "options": {k: v for k, v in {**reading, **options}.items() if v not in (None, "", ())},
+        "options": {k: v for k, v in {**reading, **chosen}.items() if v not in (None, "", ())},
     }
     return result.with_(warnings=(*source.cautions, *result.warnings), provenance=provenance)
 
@@ -185,6 +186,9 @@ def open_data(
     SegevalError
         For paths, forms, options and pairs that `score` refuses before it reads an image.
     """
+    for name, path in (("pred", pred), ("gt", gt)):
+        if not os.fspath(path):  # an unset variable of a shell; it would mean the current folder
+            raise SegevalError(f"the path of {name} is empty", remedy="give a folder or a file")
     pred_path, gt_path = Path(pred), Path(gt)
     task = task or recognise_task(gt_path)
     check_options(rule_of(task), options)
