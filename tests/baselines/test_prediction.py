@@ -215,6 +215,9 @@ def test_the_lists(capsys: pytest.CaptureFixture[str]) -> None:
         (["models", "segnett"], 1, "did you mean segnet"),
         (["bench", "unet", "--preset", "small"], 1, "has no preset"),
         (["bench", "unet", "--device", "tpu9"], 1, "no device"),
+        (["bench", "unet", "--size", "0", "4"], 1, "has no pixel"),
+        (["bench", "unet", "--batch", "0"], 1, "nothing to measure"),
+        (["train", "unet", "--data", "scenes", "--out", "x", "--minutes", "1", "--seed", "-1"], 1, "seed -1"),
     ],
 )
 def test_wrong_words_end_in_one_line(
