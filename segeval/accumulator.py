@@ -55,9 +55,7 @@ class Accumulator:
         self._numbered = 0
         self._keyed = False
 
-    def update(
-        self, *, prediction: Any, truth: Any, key: Key | None = None, keys: Sequence[Key] | None = None
-    ) -> None:
+    def update(self, *, prediction: Any, truth: Any, key: Key | None = None, keys: Sequence[Key] | None = None) -> None:
         """Count one image, or a batch.
 
         Tensors on a CUDA device are counted there, and their counts are fetched when they have arrived: no step waits

@@ -150,7 +150,7 @@ def channel_values(rule: Any, channels: int) -> list[int]:
 
 
 def labels_of(rule: Any, prediction: Any, rank: int) -> Any:
-    """Labels of a prediction with one axis more than its truth: the channel with the largest logit, the first of equals.
+    """Labels of a prediction with one axis more than its truth: the channel of the largest logit, the first of equals.
 
     A single channel is a foreground against a background: above 0 it is class 1 (a probability above a half).
     """

@@ -19,7 +19,7 @@ from torch import Tensor
 from segeval.arrays import NOTHING
 from segeval.batches import Image, channel_values, labels_of, panoptic_parts
 from segeval.errors import SegevalError
-from segeval.readers.coco_panoptic import NO_SEGMENTS, make_segments
+from segeval.readers.coco_panoptic import make_segments
 from segeval.samples import Counted, Key, Pair, PanopticMap, Segments
 from segeval.torch_crc import crc_of_rows
 
@@ -131,13 +131,13 @@ def count_semantic(rule: Any, prediction: Tensor, truth: Tensor) -> tuple[int, S
 
 
 def _bytes(labels: Tensor, kind: Any) -> Tensor:
-    """Little-endian bytes (N, bytes) of labels (N, pixels); a wider label loses its upper bits, and is not asked for."""
+    """Little-endian bytes (N, bytes) of labels (N, pixels); a wider label loses its upper bits."""
     return labels.to(kind).contiguous().view(torch.uint8).reshape(len(labels), -1)
 
 
 @functools.lru_cache(maxsize=64)
 def known_labels(rule: Any, side: str) -> NDArray[np.int64]:
-    """Every raw label that is no error, ascending: any other is refused under this rule, so one place holds them all."""
+    """Every raw label that is no error, ascending: all others are refused, so one place holds them."""
     base = {0, 1, 255, *rule.taxonomy.ids, *rule.void_values}
     table = rule.map_truth if side == "truth" else rule.map_prediction
     known = base | {label + 1 for label in base} | {raw for raw, _ in table}
@@ -192,8 +192,7 @@ class PanopticCounts:
 
     fetched: Fetched
     shapes: list[tuple[int, int]]
-    segments: list[tuple[Any, Any]]
-    void: tuple[int, ...]
+    segments: list[list[Segments]]
 
     def ready(self) -> bool:
         """Whether the counts have arrived."""
@@ -205,15 +204,12 @@ class PanopticCounts:
         pairs = []
         for i, key in enumerate(keys):
             table, strange, crc = arrays[3 * i : 3 * i + 3]
-            sides = [self._segments(entries, key) for entries in self.segments[i]]
+            sides = self.segments[i]
             names = [np.concatenate([[0], s.ids, [strange[k]]]) for k, s in enumerate(sides)]
             counted: Any = _counted(self.shapes[i], int(crc[0]), table[0], names[0], names[1])
             truth, prediction = (PanopticMap(counted, s) for s in sides)
             pairs.append(Pair(key, truth, prediction))
         return pairs
-
-    def _segments(self, entries: Any, key: Key) -> Segments:
-        return _kept(make_segments(entries, None, key) if entries else NO_SEGMENTS, self.void)
 
 
 def _kept(segments: Segments, void: tuple[int, ...]) -> Segments:
@@ -221,7 +217,11 @@ def _kept(segments: Segments, void: tuple[int, ...]) -> Segments:
     if keep.all():
         return segments
     return Segments(
-        segments.ids[keep], segments.classes[keep], segments.crowd[keep], segments.areas[keep], segments.last_crowd[keep]
+        segments.ids[keep],
+        segments.classes[keep],
+        segments.crowd[keep],
+        segments.areas[keep],
+        segments.last_crowd[keep],
     )
 
 
@@ -236,7 +236,8 @@ def count_panoptic(rule: Any, images: Sequence[Image]) -> tuple[int, PanopticCou
         Pairs (prediction, truth) of (ids, segments).
     """
     found: list[Tensor] = []
-    shapes, segments = [], []
+    shapes: list[tuple[int, int]] = []
+    segments: list[list[Segments]] = []
     for prediction, truth in images:
         parts = [panoptic_parts(side, what, 0) for side, what in ((truth, "truth"), (prediction, "prediction"))]
         if any(ids.dtype.is_floating_point or _plane(ids) is None for ids, _ in parts):
@@ -244,14 +245,14 @@ def count_panoptic(rule: Any, images: Sequence[Image]) -> tuple[int, PanopticCou
         if _plane(parts[0][0]) != _plane(parts[1][0]) or not parts[0][0].numel():
             return None
         try:
-            listed = [_kept(make_segments(entries, None, 0), rule.void_values).ids for _, entries in parts]
+            listed = [_kept(make_segments(entries, None, 0), rule.void_values) for _, entries in parts]
         except SegevalError:
             return None
-        found += _one_panoptic([_ids(ids, rule.void_values) for ids, _ in parts], listed)
+        found += _one_panoptic([_ids(ids, rule.void_values) for ids, _ in parts], [side.ids for side in listed])
         height, width = parts[0][0].shape[:2]
         shapes.append((height, width))
-        segments.append((parts[0][1], parts[1][1]))
-    return len(images), PanopticCounts(Fetched(found), shapes, segments, rule.void_values)
+        segments.append(listed)
+    return len(images), PanopticCounts(Fetched(found), shapes, segments)
 
 
 def _plane(ids: Tensor) -> tuple[int, int] | None:
