@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import json
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -44,9 +43,25 @@ def main(work: str, name: str, folder: str) -> None:
     cpu, wall = time.process_time(), time.perf_counter()
     values = run()
     spent = {"cpu": time.process_time() - cpu, "wall": time.perf_counter() - wall}
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"values": values, **spent, "rss": peak}))
+    print(json.dumps({"values": values, **spent, "rss": peak_memory()}))
+
+
+def peak_memory() -> float:
+    """MB that this program held at most; the system's own `ru_maxrss` remembers the parent's before the start."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    return float("nan")
+
+
+def command(words: list[str]) -> None:
+    """Run ``segeval`` itself, and print its peak memory on stderr's last line."""
+    from segeval_cli import main as segeval
+
+    code = segeval(words)
+    print(peak_memory(), file=sys.stderr)
+    sys.exit(code)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    command(sys.argv[2:]) if sys.argv[1] == "command" else main(*sys.argv[1:])

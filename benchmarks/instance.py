@@ -73,16 +73,19 @@ def vernier(iou: str) -> Prepare:
         from pycocotools import mask
         from vernier import instance
 
-        results = (folder / f"{iou}.json").read_bytes()
+        path = folder / f"{iou}.json"
         if iou == "segm":
-            rows = json.loads(results)
+            rows = json.loads(path.read_bytes())
             for row in rows:
                 row["bbox"] = mask.toBbox(row["segmentation"]).tolist()
-            results = json.dumps(rows).encode()
+            path = folder / "segm_boxed.json"
+            path.write_text(json.dumps(rows))
+        kind = instance.Segm() if iou == "segm" else instance.Bbox()
+        evaluator = instance.Evaluator(iou=kind, parity_mode="strict")
 
         def work() -> dict[str, Any]:
-            kind = instance.Segm() if iou == "segm" else instance.Bbox()
-            summary = instance.evaluate((folder / "truth.json").read_bytes(), results, kind)
+            truth, results = (folder / "truth.json").read_bytes(), path.read_bytes()
+            summary = evaluator.evaluate(truth, results, num_threads=1)
             # With box areas only the numbers over all areas can be compared.
             whole = NAMES[:3] + NAMES[6:9] if iou == "segm" else NAMES
             return {n: v for n, v in _named(summary.stats).items() if n in whole}

@@ -42,6 +42,7 @@ class Rasteriser:
     """Outlines to runs, through the compiled loop that is checked against the official one."""
 
     def __init__(self) -> None:
+        self.slots = np.empty((2, WIDTH), np.int32)
         self.scratch = [np.empty(1 << 16, np.int32) for _ in range(3)]
 
     def runs(self, shape: NDArray[np.float64]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
@@ -52,7 +53,7 @@ class Rasteriser:
         size, place = (HEIGHT * one, WIDTH * one), (first, stop, codes)
         starts, ends, toggles = self.scratch
         _, cursor, _ = polygon.rasterise(
-            0, kinds, 0 * one, one, rings, shape.ravel(), *size, starts, ends, 0, *place, toggles
+            0, kinds, 0 * one, one, rings, shape.ravel(), *size, starts, ends, 0, *place, toggles, self.slots
         )
         return starts[:cursor].copy(), ends[:cursor].copy()
 

@@ -92,19 +92,26 @@ def run_warm(work: str, name: str, folder: Path) -> None:
 
 def run_command(words: Sequence[str], seen: Samples, *, cold: bool) -> None:
     """Run ``segeval`` once as a user does, and note the whole process; `cold` gives it an empty compile cache."""
-    with tempfile.TemporaryDirectory() as cache:
+    with tempfile.TemporaryDirectory() as cache, tempfile.TemporaryFile() as err:
         environment = {**os.environ, **({"NUMBA_CACHE_DIR": cache} if cold else {})}
         start = time.perf_counter()
         process = subprocess.Popen(
-            [sys.executable, "-m", "segeval_cli", *words], stdout=subprocess.DEVNULL, cwd=ROOT, env=environment
+            [sys.executable, "-m", "benchmarks.contender", "command", *words],
+            stdout=subprocess.DEVNULL,
+            stderr=err,
+            cwd=ROOT,
+            env=environment,
         )
         _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - start
         process.returncode = os.waitstatus_to_exitcode(status)
+        err.seek(0)
+        lines = err.read().decode(errors="replace").strip().splitlines()
     if process.returncode:
-        seen.failure = f"exit code {process.returncode}"
+        seen.failure = lines[-2] if len(lines) > 1 else f"exit code {process.returncode}"
         return
     cpu = usage.ru_utime + usage.ru_stime
     seen.cpu.append(cpu)
     seen.total.append(cpu)
-    seen.wall.append(time.perf_counter() - start)
-    seen.rss.append(usage.ru_maxrss / 1024)
+    seen.wall.append(wall)
+    seen.rss.append(float(lines[-1]))

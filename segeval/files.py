@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Callable
@@ -37,7 +38,8 @@ def write_atomic(path: str | os.PathLike[str], content: str | bytes | Callable[[
             if callable(content):
                 content(stream)
             else:
-                stream.write(content.encode() if isinstance(content, str) else content)
+                # File names may hold bytes that are no text; in JSON their escape is read back as it was.
+                stream.write(content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)
         # mkstemp makes private files; a result is as readable as anything else its owner writes.
         mask = os.umask(0)
         os.umask(mask)
@@ -49,6 +51,25 @@ def write_atomic(path: str | os.PathLike[str], content: str | bytes | Callable[[
             raise _unwritable(target, error) from None
         raise
     return target
+
+
+def require_writable(path: str | os.PathLike[str]) -> None:
+    """Refuse a file or folder that can't be made, before there is anything to lose; makes nothing.
+
+    Raises
+    ------
+    SegevalError
+        If its nearest existing parent is no folder, or one that can't be written to.
+    """
+    target = Path(path)
+    try:
+        there = next(p for p in (target, *target.absolute().parents) if p.exists())
+    except OSError as error:
+        raise _unwritable(target, error) from None
+    if not there.is_dir() and there != target:
+        raise _unwritable(target, NotADirectoryError(errno.ENOTDIR, f"{there} is a file"))
+    if not os.access(there, os.W_OK | (os.X_OK if there.is_dir() else 0)):
+        raise _unwritable(target, PermissionError(errno.EACCES, "permission denied"))
 
 
 def _unwritable(target: Path, error: OSError) -> SegevalError:

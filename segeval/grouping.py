@@ -32,7 +32,7 @@ def read_attributes(path: str | os.PathLike[str]) -> dict[str, dict[str, str]]:
     out: dict[str, dict[str, str]] = {}
     for image, attributes in rows:
         if image in out:
-            raise SegevalError("is listed twice", file=path, key=image, remedy="keep one line for each image")
+            raise SegevalError(f"image {image!r} is listed twice", file=path, remedy="keep one line for each image")
         out[image] = {name: _word(value) for name, value in attributes.items() if value not in (None, "")}
     if not any(out.values()):
         raise SegevalError("says nothing about any image", file=path, remedy="give columns: image, attribute, ...")
@@ -141,7 +141,7 @@ def _from_json(text: str, path: str | os.PathLike[str]) -> list[tuple[str, dict[
     for image, row in items:
         for name, value in row.items():
             if isinstance(value, (list, dict)):
-                raise SegevalError(f"{name!r} is no single value", file=path, key=image, remedy=form)
+                raise SegevalError(f"{name!r} of image {image!r} is no single value", file=path, remedy=form)
     return [(str(image), row) for image, row in items]
 
 

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segeval.errors import Caution, SegevalError
-from segeval.instance_evidence import CHUNK, Evidence, Runs, Terms, observe_chunk, tables_of
+from segeval.instance_evidence import CHUNK, Evidence, Terms, observe_chunk, tables_of
+from segeval.instance_geometry import Runs
 from segeval.masks import as_instances
 from segeval.metric import option, rule_to_dict
 from segeval.result import Result
-from segeval.samples import Key, Pair
+from segeval.samples import Instances, Key, Pair
 from segeval.signature import Signature
 from segeval.tally import Tally, image_digest, in_order
 from segeval.taxonomy import Taxonomy
@@ -149,16 +150,27 @@ class InstanceAP:
         # Rows lie by image and rank; stable sorts keep that order among equal scores.
         order = np.argsort(-detections["score"], kind="stable")
         order = order[np.argsort(place[order].astype(np.uint16 if len(ids) < 2**16 else np.int64), kind="stable")]
-        offsets = np.searchsorted(place[order], np.arange(len(ids) + 1))
+        counts = np.bincount(place, minlength=len(ids) + 1)[: len(ids)]
         total = np.zeros((len(ids) + 1, truths["truths"].shape[1]), np.int64)
         np.add.at(total, places(truths["class"], ids), truths["truths"])
         sizes = (len(self.iou_thresholds), len(RECALLS), len(ids), total.shape[1], len(self.max_dets))
         precision, scores = np.full(sizes, np.nan), np.full(sizes, np.nan)
         recall = np.full((sizes[0], *sizes[2:]), np.nan)
-        columns = [np.ascontiguousarray(detections[c][order]) for c in ("rank", "score", "matched", "ignored")]
-        most = np.array(self.max_dets, np.int64)
+        widest = (sizes[0], int(counts.max(initial=0)))
         curves.accumulate(
-            offsets, *columns, np.ascontiguousarray(total[:-1]), sizes[0], most, RECALLS, precision, recall, scores
+            np.concatenate([[0], np.cumsum(counts)]),
+            order,
+            *(detections[c] for c in ("rank", "score", "matched", "ignored")),
+            total[:-1],
+            np.array(self.max_dets, np.int64),
+            RECALLS,
+            precision,
+            recall,
+            scores,
+            np.zeros(len(RECALLS), np.int64),
+            np.zeros(widest, np.int64),
+            np.zeros(widest, np.float64),
+            *(np.zeros(sizes[0], np.int64) for _ in range(2)),
         )
         return {"precision": precision, "recall": recall, "scores": scores}
 
@@ -274,6 +286,9 @@ class InstanceAP:
 
 def _ready(pair: Pair) -> Pair:
     """The pair with both sides as instances of one size."""
+    truth, prediction = pair.truth, pair.prediction
+    if type(truth) is type(prediction) is Instances and truth[3:] == prediction[3:]:
+        return pair
     truth = as_instances(pair.truth, "truth", file=pair.truth_file, key=pair.key)
     prediction = as_instances(
         pair.prediction, "prediction", file=pair.prediction_file, key=pair.key, size=(truth.height, truth.width)

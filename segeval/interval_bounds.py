@@ -42,9 +42,8 @@ def bounds(
     out = np.stack([_quantile(flat, defined, q) for q in levels])
     if interval.method == "scaled":
         assert aside is not None
-        out = np.where(
-            flat[0] == _quantile(flat, defined, np.ones(flat.shape[1])), out, _scaled(out, flat, middle, aside)
-        )
+        alike = flat[0] == _quantile(flat, defined, np.ones(flat.shape[1]))
+        out = np.where(alike, out, np.clip(_scaled(out, flat, middle, aside), lowest, 1.0))
     out[:, np.isnan(middle) | (defined < LEAST_DEFINED * len(flat))] = np.nan
     return out.reshape(2, *shape)
 

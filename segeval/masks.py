@@ -18,6 +18,11 @@ KIND_NONE, KIND_POLYGON, KIND_COUNTS, KIND_COMPRESSED = range(4)
 # Run-length positions are 32-bit integers.
 MOST_PIXELS = 2**31 - 1
 
+# Kinds, low, high, text, rings, numbers of `InstanceColumns`.
+MaskColumns = tuple[
+    NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8], NDArray[np.int64], NDArray[np.float64]
+]
+
 FIELDS = ("masks", "rle", "boxes", "labels", "scores", "areas", "crowd", "ids", "size")
 
 
@@ -70,29 +75,31 @@ def _from_mapping(data: Any, what: str, size: tuple[int, int] | None) -> Instanc
         if len(stated) != 2:
             raise SegevalError(f"{what} has the size {stated}", remedy="give (height, width)")
         size = (stated[0], stated[1])
-    kinds, spans, text, found = KIND_NONE, None, b"", None
-    rings: Any = [0]
-    numbers: NDArray[np.float64] = np.zeros(0)
+    if "rle" in data:
+        count = len(data["rle"])
+        size, columns = _run_lengths(data["rle"], what, size)
+        return _finish(data, what, count, size, columns)
     if "masks" in data:
         masks = to_numpy(data["masks"], "masks")
         if masks.ndim != 3 or (masks.dtype.kind != "b" and masks.size and not np.isin(masks, (0, 1)).all()):
             raise SegevalError(
                 f"{what} masks have shape {masks.shape} and dtype {masks.dtype}", remedy="give (N, H, W) of 0 and 1"
             )
-        found = masks.shape[1:]
-        kinds, (rings, numbers), count = KIND_COUNTS, _counts_of(masks.astype(bool)), len(masks)
-    elif "rle" in data:
-        count = len(data["rle"])
-        return _finish(data, what, count, *_run_lengths(data["rle"], what, size))
-    elif "boxes" in data:
+        found = (int(masks.shape[1]), int(masks.shape[2]))
+        _require_size(size, found, what)
+        return _finish(data, what, len(masks), found, _of_counts(*_counts_of(masks.astype(bool))))
+    if "boxes" in data:
         count = len(to_numpy(data["boxes"], "boxes"))
-    else:
-        raise SegevalError(f"{what} has neither masks nor boxes", remedy="give masks, rle or boxes")
-    _require_size(size, found, what)
-    del spans
-    low = np.arange(count, dtype=np.int64)
-    columns = (np.full(count, kinds, np.uint8), low, low + 1, _buffer(text), np.array(rings, np.int64), numbers)
-    return _finish(data, what, count, found or size or (0, 0), columns)
+        none = np.zeros(count, np.int64)
+        columns = (np.zeros(count, np.uint8), none, none, _buffer(b""), np.zeros(1, np.int64), np.zeros(0))
+        return _finish(data, what, count, size or (0, 0), columns)
+    raise SegevalError(f"{what} has neither masks nor boxes", remedy="give masks, rle or boxes")
+
+
+def _of_counts(rings: NDArray[np.int64], numbers: NDArray[np.float64]) -> MaskColumns:
+    """Mask columns of counts, one ring a mask."""
+    low = np.arange(len(rings) - 1, dtype=np.int64)
+    return np.full(len(low), KIND_COUNTS, np.uint8), low, low + 1, _buffer(b""), rings, numbers
 
 
 def _require_size(size: tuple[int, int] | None, found: Any, what: str) -> None:
@@ -103,10 +110,13 @@ def _require_size(size: tuple[int, int] | None, found: Any, what: str) -> None:
         )
 
 
-def _run_lengths(masks: Sequence[Any], what: str, size: tuple[int, int] | None) -> tuple[tuple[int, int], Any]:
+def _run_lengths(masks: Sequence[Any], what: str, size: tuple[int, int] | None) -> tuple[tuple[int, int], MaskColumns]:
     """Columns of a list of run-length masks."""
-    kinds, low, high, text = np.zeros(len(masks), np.uint8), [], [], b""
-    rings, numbers = [0], []
+    kinds, text = np.zeros(len(masks), np.uint8), b""
+    low: list[int] = []
+    high: list[int] = []
+    rings: list[int] = [0]
+    numbers: list[float] = []
     for i, mask in enumerate(masks):
         if not isinstance(mask, Mapping) or "size" not in mask or "counts" not in mask:
             raise SegevalError(f"{what} mask {i} is no run-length mask", remedy='give {"size": [H, W], "counts": ...}')
@@ -137,7 +147,7 @@ def _buffer(text: bytes) -> NDArray[np.uint8]:
     return np.frombuffer(bytearray(text or b'"'), np.uint8)
 
 
-def _finish(data: Mapping[str, Any], what: str, count: int, size: tuple[int, int], masks: Any) -> Instances:
+def _finish(data: Mapping[str, Any], what: str, count: int, size: tuple[int, int], masks: MaskColumns) -> Instances:
     if size[0] * size[1] > MOST_PIXELS:
         raise SegevalError(f"{what} of {size[1]}x{size[0]} pixels", remedy=f"at most {MOST_PIXELS} pixels")
 
@@ -161,7 +171,7 @@ def _finish(data: Mapping[str, Any], what: str, count: int, size: tuple[int, int
                 f"{what} boxes have shape {boxes.shape}", remedy="give finite (N, 4): x, y, width, height"
             )
     ids = np.arange(1, count + 1, dtype=np.int64) if data.get("ids") is None else column("ids", 0, np.int64)
-    plain = InstanceColumns(
+    columns = InstanceColumns(
         column("labels", 0, np.int64),
         column("scores", 1.0, np.float64),
         column("areas", np.nan, np.float64),
@@ -170,7 +180,7 @@ def _finish(data: Mapping[str, Any], what: str, count: int, size: tuple[int, int
         np.ascontiguousarray(boxes),
         *masks,
     )
-    columns = replace(plain, boxes_lead=data.get("boxes") is not None)
+    columns = replace(columns, boxes_lead=data.get("boxes") is not None)
     return Instances(columns, 0, count, int(size[0]), int(size[1]))
 
 
@@ -200,7 +210,7 @@ def _counts_from_changes(
     return rings.astype(np.int64), counts.astype(np.float64)
 
 
-def instances_of_map(labels: NDArray[Any], *, divisor: int = 0, scores: Mapping[int, float] | None = None) -> Instances:
+def instances_of_map(labels: NDArray[Any], *, divisor: int = 0) -> Instances:
     """Instances of a map of instance ids (H, W) where 0 is background.
 
     With a `divisor` an id is class * divisor + instance; an id below the divisor is a crowd of the class `id`.
@@ -228,20 +238,13 @@ def instances_of_map(labels: NDArray[Any], *, divisor: int = 0, scores: Mapping[
         np.where(numbers_of >= divisor, numbers_of // divisor, numbers_of) if divisor else np.zeros_like(numbers_of)
     )
     crowd = (numbers_of < divisor).astype(np.uint8) if divisor else np.zeros(len(ids), np.uint8)
-    given = np.array([1.0 if scores is None else scores.get(int(i), 1.0) for i in ids], np.float64)
-    low = np.arange(len(ids), dtype=np.int64)
     columns = InstanceColumns(
         classes,
-        given,
+        np.ones(len(ids)),
         np.full(len(ids), np.nan),
         crowd,
         numbers_of,
         np.full((len(ids), 4), np.nan),
-        np.full(len(ids), KIND_COUNTS, np.uint8),
-        low,
-        low + 1,
-        _buffer(b""),
-        rings,
-        numbers,
+        *_of_counts(rings, numbers),
     )
     return Instances(columns, 0, len(ids), height, width)

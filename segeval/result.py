@@ -106,7 +106,7 @@ class Result:
 
     def tables(self) -> list[Table]:
         """The table of classes, and the headline below it, where a terminal stops scrolling."""
-        return [class_table(self), headline_table(self)]
+        return [class_table(self), headline_table(self), *([interval_table(self)] if self.intervals else [])]
 
     def render(self, form: str = "text") -> str:
         """The result as ``text``, ``json``, ``markdown``, ``csv``, ``latex`` or ``html``."""
@@ -285,7 +285,7 @@ def headline_table(result: Result) -> Table:
         rows = []
         for name, tail in (("all", ""), ("things", "_th"), ("stuff", "_st")):
             count = sum(
-                row["tp"] + row["fp"] + row["fn"] > 0 and (not tail or bool(row["isthing"]) == (tail == "_th"))
+                row["tp"] + row["fp"] + row["fn"] > 0 and (not tail or row["isthing"] is (tail == "_th"))
                 for row in result.per_class
             )
             rows.append((name, *(percent(v[k + tail]) for k in ("PQ", "SQ", "RQ")), str(count)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -261,9 +262,11 @@ class SemanticIoU:
         classes = figures(self.areas(tally, taxonomy, per_image=True))
         means = summary(classes, np.array([i not in excluded for i in taxonomy.ids], bool), self.absent)
         rows = []
+        named = Counter(taxonomy.names)
+        distinct = [f"{i} {n}" if named[n] > 1 else n for i, n in zip(taxonomy.ids, taxonomy.names, strict=True)]
         for i, key in enumerate(tally.keys):
             row: dict[str, Any] = {"image": key, **{n: float(v[i]) for n, v in means.items()}}
-            rows.append(row | {f"IoU {name}": float(classes["IoU"][i, k]) for k, name in enumerate(taxonomy.names)})
+            rows.append(row | {f"IoU {name}": float(classes["IoU"][i, k]) for k, name in enumerate(distinct)})
         undefined_last = [(r["mIoU"] != r["mIoU"], r["mIoU"]) for r in rows]
         return [rows[i] for i in sorted(range(len(rows)), key=lambda i: (undefined_last[i], i))]
 

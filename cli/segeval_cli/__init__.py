@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
 
 from segeval.errors import SegevalError
+from segeval.tables import printable
 from segeval.version import __version__
 
 COMMANDS: dict[str, str] = {
@@ -22,6 +24,10 @@ COMMANDS: dict[str, str] = {
     "show": "print a saved run again",
     "losses": "list the losses",
     "demo": "make synthetic scenes, score two imaginary models on all three tasks",
+    "train": "train a baseline network",
+    "predict": "predict a folder of images with a trained network",
+    "models": "list the baseline networks",
+    "bench": "measure the baseline networks on this machine",
 }
 
 FINE, WRONG_DATA, USAGE, GATE_FAILED = 0, 1, 2, 3
@@ -54,12 +60,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help()
         return USAGE
     args.argv = words
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names may hold what a terminal's encoding lacks
+            stream.reconfigure(errors="backslashreplace")
     try:
         code: int = importlib.import_module(f"segeval_cli.{args.command}").run(args)
         sys.stdout.flush()
         return code
     except SegevalError as error:
-        print(f"segeval: {error}", file=sys.stderr)
+        print(f"segeval: {printable(str(error))}", file=sys.stderr)
         return WRONG_DATA
     except KeyboardInterrupt:
         print("segeval: interrupted; nothing half-written was left", file=sys.stderr)

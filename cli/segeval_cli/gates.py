@@ -39,19 +39,6 @@ def _bar(text: str) -> tuple[str, float]:
     return name, bar
 
 
-def check_names(args: argparse.Namespace, result: Result) -> None:
-    """A gate on a value that doesn't exist is a mistake, not a failure.
-
-    Raises
-    ------
-    SegevalError
-        Naming the values that there are.
-    """
-    for name, _ in args.fail_under:
-        if name not in result.values:
-            raise SegevalError(f"--fail-under names no value: {name}", remedy=f"give one of {', '.join(result.values)}")
-
-
 def gate_code(result: Result, args: argparse.Namespace) -> int:
     """0, or 3 after one line on stderr for each gate that failed.
 
@@ -60,7 +47,9 @@ def gate_code(result: Result, args: argparse.Namespace) -> int:
     SegevalError
         If a gate can't be judged: no such value, no such run, or one that can't be compared.
     """
-    check_names(args, result)
+    for name, _ in args.fail_under:
+        if name not in result.values:
+            raise SegevalError(f"--fail-under names no value: {name}", remedy=f"give one of {', '.join(result.values)}")
     failures = [line for name, bar in args.fail_under if (line := under(result, name, bar))]
     if args.fail_if_worse and (line := worse(result, args)):
         failures.append(line)
@@ -97,4 +86,4 @@ def worse(result: Result, args: argparse.Namespace) -> str:
     return ""
 
 
-__all__ = ["add_gate_options", "check_names", "gate_code", "under", "worse"]
+__all__ = ["add_gate_options", "gate_code", "under", "worse"]

@@ -49,6 +49,20 @@ def groups_of(args: argparse.Namespace) -> Mapping[str, str] | None:
     return None if args.groups is None else read_groups(args.groups)
 
 
+def check_early(args: argparse.Namespace) -> None:
+    """Read what can be wrong before any image is scored: settings and files.
+
+    Raises
+    ------
+    SegevalError
+        For an impossible setting, or a file that can't be used.
+    """
+    interval_of(args)
+    groups_of(args)
+    if args.slices:
+        read_attributes(args.slices)
+
+
 def with_intervals(result: Result, args: argparse.Namespace) -> Result:
     """The result with its intervals, if --intervals asks for them."""
     if not args.intervals:

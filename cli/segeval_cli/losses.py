@@ -48,7 +48,8 @@ def _text(rows: list[tuple[str, ...]]) -> str:
 
 
 def _markdown(rows: list[tuple[str, ...]]) -> str:
-    return "\n".join(f"| {' | '.join(row)} |" for row in (COLUMNS, ("---",) * len(COLUMNS), *rows))
+    table: list[tuple[str, ...]] = [COLUMNS, ("---",) * len(COLUMNS), *rows]
+    return "\n".join(f"| {' | '.join(row)} |" for row in table)
 
 
 def _json(rows: list[tuple[str, ...]]) -> str:

@@ -8,12 +8,13 @@ from contextlib import contextmanager
 
 from segeval.errors import Caution
 from segeval.kernels.cache import is_compiled
+from segeval.tables import printable
 
 
 def notice(text: str, quiet: bool) -> None:
     """One line on stderr, unless asked to be quiet."""
     if not quiet:
-        print(f"segeval: {text}", file=sys.stderr)
+        print(f"segeval: {printable(text)}", file=sys.stderr)
 
 
 def print_cautions(cautions: tuple[Caution, ...], quiet: bool) -> None:

@@ -11,18 +11,19 @@ from typing import Any
 
 from segeval.errors import SegevalError
 from segeval.evaluation import score
-from segeval.files import write_atomic
+from segeval.files import require_writable, write_atomic
 from segeval.metric import options
 from segeval.readers.classes import read_map
 from segeval.readers.formats import FORMATS, recognise_task
 from segeval.readers.pairing import MISSING as POLICIES
 from segeval.result import Result
+from segeval.runs import load_run
 from segeval.slice_tables import render
 from segeval.slices import Slices
 from segeval.tables import Table, to_csv
 from segeval.tasks import TASKS
 from segeval_cli.gates import add_gate_options, gate_code
-from segeval_cli.intervals import add_interval_options, slices_of, with_intervals
+from segeval_cli.intervals import add_interval_options, check_early, slices_of, with_intervals
 from segeval_cli.progress import print_cautions, progress_bar
 
 FORMS = ("text", "json", "markdown", "csv", "latex")
@@ -123,6 +124,11 @@ def run(args: argparse.Namespace) -> int:
     given = chosen_options(args, task)
     if args.out and Path(args.out).is_file():
         raise SegevalError("is a file, not a folder", file=args.out, remedy="give --out a folder")
+    check_early(args)
+    if args.fail_if_worse:
+        load_run(args.fail_if_worse)
+    for place in filter(None, (args.out, args.per_image)):
+        require_writable(place)
     with progress_bar(task, args.quiet) as progress:
         result = score(
             args.pred, args.gt, task=task, workers=args.workers, progress=progress, **reading_options(args), **given
@@ -130,11 +136,15 @@ def run(args: argparse.Namespace) -> int:
     command = "segeval " + shlex.join(args.argv)
     result = with_intervals(result.with_(provenance={**result.provenance, "command": command}), args)
     print_cautions(result.warnings, args.quiet)
-    if args.out:
-        result.save(args.out)
-    if args.per_image:
-        write_atomic(args.per_image, to_csv(per_image_table(result)) + "\n")
-    print(rendered(result, slices_of(result, args), args.format))
+    text = rendered(result, slices_of(result, args), args.format)
+    try:
+        if args.out:
+            result.save(args.out)
+        if args.per_image:
+            write_atomic(args.per_image, to_csv(per_image_table(result)) + "\n")
+    finally:
+        # Also where a disk is full: hours of scoring are not lost for that.
+        print(text)
     return gate_code(result, args)
 
 

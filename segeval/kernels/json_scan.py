@@ -164,8 +164,8 @@ def scan(text, at, masks, integers, reals, present, rings, numbers, state, ends,
     Parameters are the text, the place of the array's bracket, whether segmentations are read (else their grammar is
     checked and their presence noted), integer columns (INTEGERS, n) int64, real columns (REALS, n) float64 (score,
     area, bbox), bits of the present fields (n) uint16, ring offsets (m + 1) int64, numbers float64 and
-    `state` = records, rings, numbers, place; `ends` (2) int64 and `corners` (4) float64 are scratch. A MORE_ code asks
-    for larger columns: call again with the same state.
+    `state` = records, rings, numbers, place; `ends` (2) int64 and `corners` (4) float64 are scratch.
+    A MORE_ code asks for larger columns: call again with the same state.
     """
     ends[0] = state[1]
     ends[1] = state[2]

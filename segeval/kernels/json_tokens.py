@@ -27,7 +27,7 @@ _NAMED[(_LENGTHS + 2 * _NAMES[:, 0].astype(np.int64)) & 31] = np.arange(OTHER)
 _LITERALS = np.array([list(word) for word in (b"true ", b"null ", b"false")], np.uint8)
 
 _TENS = np.array([10.0**k for k in range(23)])
-_RANGE = 64  # decimal exponents beyond +-64 are left to the standard library
+_RANGE = 280  # decimal exponents beyond it are left to the standard library
 
 
 def _five(exponent: int) -> int:

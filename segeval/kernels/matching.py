@@ -13,15 +13,28 @@ from segeval.kernels.jit import loop
 
 
 @loop
-def _box_overlap(p, q):  # type: ignore[no-untyped-def]
-    """Area of the intersection of two boxes x, y, width, height."""
-    width = min(p[2] + p[0], q[2] + q[0]) - max(p[0], q[0])
-    if width <= 0:
-        return 0.0
-    height = min(p[3] + p[1], q[3] + q[1]) - max(p[1], q[1])
-    if height <= 0:
-        return 0.0
-    return width * height
+def order(offsets, classes, scores, agnostic, out):  # type: ignore[no-untyped-def]
+    """Sort each image's detections by class and descending score, or (`agnostic`) by descending score and class.
+
+    Equal ones keep their order. Insertion: an image has a few dozen; `out` holds the places in file order.
+    """
+    for image in range(offsets.size - 1):
+        begin = offsets[image]
+        for k in range(begin, offsets[image + 1]):
+            kind = classes[k]
+            score = scores[k]
+            place = k
+            while place > begin:
+                other = out[place - 1]
+                if agnostic:
+                    before = scores[other] < score or (scores[other] == score and classes[other] > kind)
+                else:
+                    before = classes[other] > kind or (classes[other] == kind and scores[other] < score)
+                if not before:
+                    break
+                out[place] = other
+                place -= 1
+            out[place] = k
 
 
 @loop
@@ -56,29 +69,41 @@ def _common(starts, ends, i, last_i, j, last_j):  # type: ignore[no-untyped-def]
 
 
 @loop
-def _overlap(d, g, crowd, masks, dets, truths, least, starts, ends):  # type: ignore[no-untyped-def]
-    """IoU of a detection and a truth (a crowd divides by the detection alone), or 0 where it is surely below `least`.
+def _near(d, low, high, masks, crowd, least, boxes, truth_boxes, spans, truth_spans, starts, ends, found, ious):  # type: ignore[no-untyped-def]
+    """Collect the truths whose IoU with a detection reaches `least`; a crowd divides by the detection alone.
 
-    `dets` and `truths` are (boxes, pixels, first, stop); the bound is exact because IoU grows with the intersection,
-    in floating point too.
+    A pair is given up where a bound on the intersection cannot reach it: exact, because IoU grows with the
+    intersection, in floating point too.
     """
-    inter = _box_overlap(dets[0][d], truths[0][g])
-    if inter <= 0.0:
-        return 0.0
-    if not masks:
-        area = dets[0][d, 2] * dets[0][d, 3]
-        if crowd:
-            return inter / area
-        return inter / (area + truths[0][g, 2] * truths[0][g, 3] - inter)
-    area = dets[1][d]
-    other = truths[1][g]
-    bound = min(min(area, other), inter)
-    if bound / (area if crowd else area + other - bound) < least:
-        return 0.0
-    common = np.float64(_common(starts, ends, dets[2][d], dets[3][d], truths[2][g], truths[3][g]))
-    if common == 0.0:
-        return 0.0
-    return common / (area if crowd else area + other - common)
+    near = 0
+    x, y = boxes[d, 0], boxes[d, 1]
+    right, bottom = boxes[d, 2] + x, boxes[d, 3] + y
+    area = np.float64(spans[d, 2]) if masks else boxes[d, 2] * boxes[d, 3]
+    for g in range(low, high):
+        width = min(right, truth_boxes[g, 2] + truth_boxes[g, 0]) - max(x, truth_boxes[g, 0])
+        if width <= 0:
+            continue
+        height = min(bottom, truth_boxes[g, 3] + truth_boxes[g, 1]) - max(y, truth_boxes[g, 1])
+        if height <= 0:
+            continue
+        inter = width * height
+        if masks:
+            other = np.float64(truth_spans[g, 2])
+            bound = min(min(area, other), inter)
+            if bound / (area if crowd[g] else area + other - bound) < least:
+                continue
+            common = _common(starts, ends, spans[d, 0], spans[d, 1], truth_spans[g, 0], truth_spans[g, 1])
+            if common == 0:
+                continue
+            inter = np.float64(common)
+        else:
+            other = truth_boxes[g, 2] * truth_boxes[g, 3]
+        iou = inter / (area if crowd[g] else area + other - inter)
+        if iou >= least:
+            found[near] = g
+            ious[near] = iou
+            near += 1
+    return near
 
 
 @loop
@@ -93,7 +118,7 @@ def _assign(found, ious, near, outside, a, crowd, lost, taken, word, shift, thre
     ignored = np.uint64(0)
     one = np.uint64(1)
     for t in range(thresholds.size):
-        bit = one << np.uint64(shift + t)
+        bit = one << (shift + np.uint64(t))
         for ignoring in range(2):
             best = -1
             least = thresholds[t]
@@ -115,79 +140,82 @@ def _assign(found, ious, near, outside, a, crowd, lost, taken, word, shift, thre
 
 @loop
 def match(  # type: ignore[no-untyped-def]
-    masks, most, thresholds, ranges, det_image, truth_image, det_class, truth_class,
-    det_area, truth_area, crowd, lost, dets, truths, starts, ends, rank, matched, ignored, taken, outside, found, ious,
+    masks, most, thresholds, ranges, offsets, truth_offsets, sequence, classes, truth_classes,
+    area, truth_area, crowd, lost, boxes, truth_boxes, spans, truth_spans, starts, ends,
+    rank, matched, ignored, taken, outside, found, ious,
 ):  # fmt: skip
-    """Match every cell; fills rank (-1 beyond `most`), matched and ignored words of the detections, given as zeros.
+    """Match every cell; fills rank (-1 beyond `most`), matched and ignored words, given as zeros, in sorted order.
 
     Parameters are whether overlap is of masks, the most detections a cell, thresholds (T) ascending and already below
-    one, area ranges (A, 2) closed, offsets of each image's detections and truths, classes, areas that decide on the
-    range, crowd flags, truths whose matches are lost (`lost`), and the geometry. Scratch: `taken` (truths, words)
-    zeros, `outside` (A, truths) uint8, `found` and `ious` for the truths of an image.
+    one, area ranges (A, 2) closed, offsets of each image's detections and truths, the sorted `sequence` of the
+    detections, classes, areas that decide on the range, crowd flags, truths whose matches are lost, boxes, and `spans`
+    (n, 3) of runs: first, stop, pixels. Truths lie by image and class. Scratch: `taken` (truths, words) zeros,
+    `outside` (A, truths) uint8, `found` and `ious` for the truths of an image.
     """
     limit = thresholds.size
     areas = ranges.shape[0]
     single = limit * areas <= 64
     for a in range(areas):
-        for g in range(truth_class.size):
+        for g in range(truth_classes.size):
             outside[a, g] = crowd[g] or truth_area[g] < ranges[a, 0] or truth_area[g] > ranges[a, 1]
     one = np.uint64(1)
     every = (one << np.uint64(limit)) - one if limit < 64 else ~np.uint64(0)
-    for image in range(det_image.size - 1):
-        d = det_image[image]
-        low = truth_image[image]
-        while d < det_image[image + 1]:
-            kind = det_class[d]
-            while low < truth_image[image + 1] and truth_class[low] < kind:
-                low += 1
-            high = low
-            while high < truth_image[image + 1] and truth_class[high] == kind:
-                high += 1
-            place = 0
-            while d < det_image[image + 1] and det_class[d] == kind:
-                rank[d] = place if place < most else -1
-                if place < most:
-                    near = 0
-                    for g in range(low, high):
-                        iou = _overlap(d, g, crowd[g], masks, dets, truths, thresholds[0], starts, ends)
-                        if iou >= thresholds[0]:
-                            found[near] = g
-                            ious[near] = iou
-                            near += 1
-                    for a in range(areas):
-                        word = 0 if single else a
-                        shift = a * limit if single else 0
+    for image in range(offsets.size - 1):
+        low = truth_offsets[image]
+        high = low
+        end = truth_offsets[image + 1]
+        place = 0
+        for p in range(offsets[image], offsets[image + 1]):
+            d = sequence[p]
+            kind = classes[d]
+            if p == offsets[image] or classes[sequence[p - 1]] != kind:
+                place = 0
+                low = high
+                while low < end and truth_classes[low] < kind:
+                    low += 1
+                high = low
+                while high < end and truth_classes[high] == kind:
+                    high += 1
+            if place >= most:
+                rank[p] = -1
+                continue
+            rank[p] = place
+            place += 1
+            near = 0
+            if high > low:
+                near = _near(
+                    d, low, high, masks, crowd, thresholds[0], boxes, truth_boxes, spans, truth_spans, starts, ends,
+                    found, ious,
+                )  # fmt: skip
+            for a in range(areas):
+                word = 0 if single else a
+                shift = np.uint64(a * limit if single else 0)
+                hit = np.uint64(0)
+                skipped = np.uint64(0)
+                if near == 1:
+                    # One candidate: every threshold that its IoU reaches and that is still free, at once.
+                    g = found[0]
+                    reached = 0
+                    while reached < limit and ious[0] >= thresholds[reached]:
+                        reached += 1
+                    hit = ((one << np.uint64(reached)) - one if reached < 64 else every) << shift
+                    if not crowd[g]:
+                        hit &= ~taken[g, word]
+                    taken[g, word] |= hit
+                    if outside[a, g]:
+                        skipped = hit
+                    if lost[g]:
                         hit = np.uint64(0)
-                        skipped = np.uint64(0)
-                        if near == 1:
-                            # One candidate: every threshold that its IoU reaches and that is still free, at once.
-                            g = found[0]
-                            reached = 0
-                            while reached < limit and ious[0] >= thresholds[reached]:
-                                reached += 1
-                            hit = ((one << np.uint64(reached)) - one if reached < 64 else every) << np.uint64(shift)
-                            if not crowd[g]:
-                                hit &= ~taken[g, word]
-                            taken[g, word] |= hit
-                            if outside[a, g]:
-                                skipped = hit
-                            if lost[g]:
-                                hit = np.uint64(0)
-                        elif near > 1:
-                            hit, skipped = _assign(
-                                found, ious, near, outside, a, crowd, lost, taken, word, shift, thresholds
-                            )
-                        if det_area[d] < ranges[a, 0] or det_area[d] > ranges[a, 1]:
-                            skipped |= every << np.uint64(shift) & ~hit
-                        matched[d, word] |= hit
-                        ignored[d, word] |= skipped
-                place += 1
-                d += 1
-            low = high
+                elif near > 1:
+                    hit, skipped = _assign(found, ious, near, outside, a, crowd, lost, taken, word, shift, thresholds)
+                if area[d] < ranges[a, 0] or area[d] > ranges[a, 1]:
+                    skipped |= every << shift & ~hit
+                matched[p, word] |= hit
+                ignored[p, word] |= skipped
 
 
 @loop
-def truth_hashes(image, classes, crowd, areas, boxes, first, stop, starts, ends, out):  # type: ignore[no-untyped-def]
+def truth_hashes(image, classes, crowd, areas, boxes, spans, starts, ends, out):  # type: ignore[no-untyped-def]
     """Add to `out` one 64-bit hash a truth: class, crowd, stated area, and its runs or, without runs, its box.
 
     The sum over an image's truths does not depend on their order.
@@ -198,7 +226,7 @@ def truth_hashes(image, classes, crowd, areas, boxes, first, stop, starts, ends,
         state = (state ^ areas[g]) * prime
         for k in range(4):
             state = ((state ^ (state >> np.uint64(29))) ^ boxes[g, k]) * prime
-        for r in range(first[g], stop[g]):
+        for r in range(spans[g, 0], spans[g, 1]):
             pair = np.uint64(starts[r]) << np.uint64(32) | np.uint64(ends[r])
             state = ((state ^ (state >> np.uint64(29))) ^ pair) * prime
         out[image[g]] += state ^ (state >> np.uint64(32))

@@ -28,64 +28,67 @@ def _row(v, height):  # type: ignore[no-untyped-def]
 
 
 @loop
-def _edge(x0, y0, x1, y1, height, width, toggles, count):  # type: ignore[no-untyped-def]
-    """Append the crossings of one edge between fine points."""
+def _first_column(x0, x1):  # type: ignore[no-untyped-def]
+    """The first image column c of a span of fine columns: the first with 5c + 2 inside."""
+    return max(np.int64(0), (min(x0, x1) + 2) // 5)
+
+
+@loop
+def _last_column(x0, x1, width):  # type: ignore[no-untyped-def]
+    """The last image column c of a span of fine columns: the last with 5c + 3 inside."""
+    return min(width - 1, (max(x0, x1) - 3) // 5)
+
+
+@loop
+def _place(column, toggle, base, slots, toggles):  # type: ignore[no-untyped-def]
+    """Put a crossing among those of its column, in ascending order; most columns have two."""
+    begin = slots[0, column - base]
+    place = begin + slots[1, column - base]
+    slots[1, column - base] += 1
+    while place > begin and toggles[place - 1] > toggle:
+        toggles[place] = toggles[place - 1]
+        place -= 1
+    toggles[place] = toggle
+
+
+@loop
+def _edge(x0, y0, x1, y1, height, width, base, slots, toggles):  # type: ignore[no-untyped-def]
+    """Put the crossings of one edge between fine points into place."""
+    column = _first_column(x0, x1)
+    last = _last_column(x0, x1, width)
+    if column > last:
+        return
     dx = abs(x1 - x0)
     dy = abs(y1 - y0)
-    if dx == 0:
-        return count
     if (x0 > x1) if dx >= dy else (y0 > y1):
         x0, x1 = x1, x0
         y0, y1 = y1, y0
-    low = min(x0, x1)
-    high = max(x0, x1)
-    column = max(np.int64(0), (low + 2) // 5)  # first column with 5 * column + 2 >= low
-    last = min(width - 1, (high - 3) // 5)  # last column with 5 * column + 3 <= high
     if dx >= dy:
         slope = (y1 - y0) / dx
         while column <= last:
             t = 5 * column + 2 - x0
             v = min(np.int64(y0 + slope * t + 0.5), np.int64(y0 + slope * (t + 1) + 0.5))
-            toggles[count] = column * height + _row(v, height)
-            count += 1
+            _place(column, column * height + _row(v, height), base, slots, toggles)
             column += 1
-        return count
+        return
     slope = (x1 - x0) / dy
+    steps = dy / (x1 - x0)
     while column <= last:
         # The step at which the rounded column passes between 5c + 2 and 5c + 3: a guess, then the exact place.
         target = 5 * column + 3
-        t = np.int64((target - 0.5 - x0) / slope)
+        t = max(np.int64(1), np.int64((target - 0.5 - x0) * steps))
         if slope > 0:  # the first t with u(t) >= target; the crossing lies between t - 1 and t
-            while t > 0 and np.int64(x0 + slope * (t - 1) + 0.5) >= target:
+            while t > 1 and np.int64(x0 + slope * (t - 1) + 0.5) >= target:
                 t -= 1
             while np.int64(x0 + slope * t + 0.5) < target:
                 t += 1
         else:  # the first t with u(t) < target
-            while t > 0 and np.int64(x0 + slope * (t - 1) + 0.5) < target:
+            while t > 1 and np.int64(x0 + slope * (t - 1) + 0.5) < target:
                 t -= 1
             while np.int64(x0 + slope * t + 0.5) >= target:
                 t += 1
-        toggles[count] = column * height + _row(y0 + t - 1, height)
-        count += 1
+        _place(column, column * height + _row(y0 + t - 1, height), base, slots, toggles)
         column += 1
-    return count
-
-
-@loop
-def _sort(values, count):  # type: ignore[no-untyped-def]
-    """Shell sort; an outline meets most columns in order, which it exploits."""
-    gap = 1
-    while gap < count // 3:
-        gap = 3 * gap + 1
-    while gap > 0:
-        for i in range(gap, count):
-            value = values[i]
-            j = i - gap
-            while j >= 0 and values[j] > value:
-                values[j + gap] = values[j]
-                j -= gap
-            values[j + gap] = value
-        gap //= 3
 
 
 @loop
@@ -116,34 +119,49 @@ def _union(starts, ends, first, middle, stop, spare):  # type: ignore[no-untyped
 
 
 @loop
-def _room(numbers, low, high, width):  # type: ignore[no-untyped-def]
-    """The most crossings that an outline can have, -1 where a coordinate is no usable number."""
-    room = np.int64(0)
+def _slots(numbers, low, high, width, slots):  # type: ignore[no-untyped-def]
+    """Count the crossings of each column of an outline and turn the counts into first places.
+
+    Returns the first column and the number of crossings; the latter is -1 where a coordinate is no usable number.
+    """
     for k in range(low, high):
         if not (-_LIMIT < numbers[k] < _LIMIT):
-            return np.int64(-1)
+            return np.int64(0), np.int64(-1)
+    least = most = np.int64(5.0 * numbers[low] + 0.5)
+    for k in range(low, high, 2):
+        x = np.int64(5.0 * numbers[k] + 0.5)
+        least = min(least, x)
+        most = max(most, x)
+    left = _first_column(least, most)
+    right = _last_column(least, most, width)
+    for column in range(left, right + 1):
+        slots[0, column - left] = 0
     x = np.int64(5.0 * numbers[high - 2] + 0.5)
     for k in range(low, high, 2):
         following = np.int64(5.0 * numbers[k] + 0.5)
-        room += min(width, abs(following - x) // 5 + 1)
+        for column in range(_first_column(x, following), _last_column(x, following, width) + 1):
+            slots[0, column - left] += 1
         x = following
-    return room
+    total = np.int64(0)
+    for column in range(left, right + 1):
+        count = slots[0, column - left]
+        slots[0, column - left] = total
+        slots[1, column - left] = 0
+        total += count
+    return left, total
 
 
 @loop
-def _ring(numbers, low, high, height, width, toggles):  # type: ignore[no-untyped-def]
-    """Sorted crossings of one closed outline; returns their number."""
-    count = np.int64(0)
+def _ring(numbers, low, high, height, width, base, slots, toggles):  # type: ignore[no-untyped-def]
+    """Put the crossings of one closed outline in order."""
     x = np.int64(5.0 * numbers[high - 2] + 0.5)
     y = np.int64(5.0 * numbers[high - 1] + 0.5)
     for k in range(low, high, 2):
         next_x = np.int64(5.0 * numbers[k] + 0.5)
         next_y = np.int64(5.0 * numbers[k + 1] + 0.5)
-        count = _edge(x, y, next_x, next_y, height, width, toggles, count)
+        _edge(x, y, next_x, next_y, height, width, base, slots, toggles)
         x = next_x
         y = next_y
-    _sort(toggles, count)
-    return count
 
 
 @loop
@@ -164,37 +182,34 @@ def _append(toggles, count, starts, ends, cursor):  # type: ignore[no-untyped-de
 
 @loop
 def rasterise(  # type: ignore[no-untyped-def]
-    begin, kinds, low, high, rings, numbers, heights, widths, starts, ends, cursor, first, stop, codes, toggles
+    begin, kinds, low, high, rings, numbers, heights, widths, starts, ends, cursor, first, stop, codes, toggles, slots
 ):
     """Append the runs of every POLYGON mask, the union of its rings; leave the other kinds alone.
 
     Mask `i` owns the rings `[low[i], high[i])`; ring `r` is `x, y, x, y, ...` in `numbers[rings[r]:rings[r + 1]]`.
-    `toggles` is int32 scratch. Returns the mask at which it stopped because the scratch or the runs would not hold it
-    (the number of masks when done), the cursor behind the last run, and the room that it lacks.
+    `toggles` is int32 scratch, and so is `slots` (2, width of the widest image). Returns the mask at which it stopped
+    because the scratch or the runs would not hold it (the number of masks when done), the cursor behind the last run,
+    and the room that it lacks.
     """
     for i in range(begin, kinds.size):
         if kinds[i] != POLYGON:
             continue
-        first[i] = cursor
-        stop[i] = cursor
-        code = VALID if high[i] > low[i] else BAD_RING
-        room = np.int64(0)
+        start = cursor
+        first[i] = start
+        codes[i] = VALID if high[i] > low[i] else BAD_RING
         for r in range(low[i], high[i]):
             size = rings[r + 1] - rings[r]
-            crossings = _room(numbers, rings[r], rings[r + 1], widths[i]) if size >= 6 and not size & 1 else 0
             if size < 6 or size & 1:
-                code = BAD_RING
-            elif crossings < 0:
-                code = BAD_COORDINATE
-            room += crossings
-        codes[i] = code
-        if code != VALID:
-            continue
-        if room > toggles.size or cursor + room > starts.size:
-            return i, cursor, room
-        start = cursor
-        for r in range(low[i], high[i]):
-            count = _ring(numbers, rings[r], rings[r + 1], heights[i], widths[i], toggles)
+                codes[i] = BAD_RING
+                break
+            base, count = _slots(numbers, rings[r], rings[r + 1], widths[i], slots)
+            if count < 0:
+                codes[i] = BAD_COORDINATE
+                break
+            room = max(count, 2 * (cursor - start) + count)  # of the runs, or of what a union moves
+            if room > toggles.size or cursor + count > starts.size:
+                return i, start, room
+            _ring(numbers, rings[r], rings[r + 1], heights[i], widths[i], base, slots, toggles)
             middle = cursor
             cursor = _append(toggles, count, starts, ends, cursor)
             if middle > start:

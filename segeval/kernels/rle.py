@@ -24,7 +24,7 @@ _BACKSLASH = 92
 def _counts_of(text, at, end, counts):  # type: ignore[no-untyped-def]
     """The numbers of a compressed string: five bits a character, least significant first, sign-extended.
 
-    Returns how many there are, or -1. Nothing branches on a character, for the next one can't be foreseen.
+    Returns how many there are, or -1. Only the rare backslash branches: what comes next can't be foreseen.
     """
     size = np.int64(0)
     value = np.int64(0)
@@ -32,9 +32,10 @@ def _counts_of(text, at, end, counts):  # type: ignore[no-untyped-def]
     wrong = np.int64(0)
     while at < end:
         character = np.int64(text[at])
-        doubled = np.int64(character == _BACKSLASH)  # JSON writes it twice
-        wrong |= doubled & np.int64(text[at + 1] != _BACKSLASH)
-        at += 1 + doubled
+        if character == _BACKSLASH:  # JSON writes it twice
+            at += 1
+            wrong |= np.int64(text[at] != _BACKSLASH)
+        at += 1
         character -= 48
         wrong |= character >> 6  # negative, or 64 and more
         value |= (character & 31) << shift
@@ -42,8 +43,8 @@ def _counts_of(text, at, end, counts):  # type: ignore[no-untyped-def]
         counts[size] = value - (((character >> 4) & 1) << shift)
         more = (character >> 5) & 1
         size += 1 - more
-        value *= more
-        shift *= more
+        value &= -more
+        shift &= -more
         wrong |= shift >> 5  # no count has 35 bits
     return np.int64(-1) if wrong != 0 or shift != 0 else size
 

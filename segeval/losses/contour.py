@@ -140,7 +140,7 @@ def conditional_boundary(
     both = encoded.two_class()
     f = features.to(both.logits.dtype)
     valid = torch.ones_like(encoded.labels, dtype=torch.bool) if encoded.valid is None else encoded.valid
-    f = f * valid.unsqueeze(1)
+    f = f.masked_fill(~valid.unsqueeze(1), 0.0)
     reach = window // 2
     offsets = [(y, x) for y in range(-reach, reach + 1) for x in range(-reach, reach + 1) if (y, x) != (0, 0)]
     keys = encoded.labels.masked_fill(~valid, -1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from segeval.errors import Caution, SegevalError
 from segeval.readers import coco_records as records
+from segeval.readers.coco_files import read_instances, read_results
 from segeval.readers.coco_records import Records
 from segeval.samples import InstanceColumns, Instances, Key
 from segeval.taxonomy import Taxonomy
@@ -39,7 +40,7 @@ class CocoInstances:
 
     def __init__(self, path: str | Path, masks: bool = True) -> None:
         self.path = Path(path)
-        file = records.read_instances(self.path, masks)
+        file = read_instances(self.path, masks)
         self.taxonomy = _taxonomy(file.categories, self.path)
         images, annotations = file.images, file.annotations
         _require(images, self.path, "image", (records.ID, "id"))
@@ -61,7 +62,7 @@ class CocoInstances:
                 remedy="give each image its height and width",
             )
         self.heights, self.widths = sizes
-        self._sizes = sizes.T.tolist()
+        self._sizes = sizes[0].tolist(), sizes[1].tolist()
         _require(
             annotations, self.path, "annotation", (records.IMAGE_ID, "image_id"), (records.CATEGORY_ID, "category_id")
         )
@@ -91,7 +92,8 @@ class CocoInstances:
     def rows_of(self, key: Key, columns: InstanceColumns, offsets: Sequence[int]) -> Instances:
         """One image's part of columns that lie in the order of the images."""
         i = self._position[key]
-        return Instances(columns, offsets[i], offsets[i + 1], *self._sizes[i])
+        heights, widths = self._sizes
+        return Instances(columns, offsets[i], offsets[i + 1], heights[i], widths[i])
 
     def image_of(self, rows: Records) -> NDArray[np.int64]:
         """Positions of the images that records name, -1 for unknown ones."""
@@ -133,9 +135,9 @@ class CocoResults:
     def __init__(self, path: str | Path, truth: CocoInstances, masks: bool = True, *, strict: bool = True) -> None:
         self.path, self.truth, self._file = Path(path), truth, str(path)
         self.cautions: tuple[Caution, ...] = ()
-        rows = records.read_results(self.path, masks)
+        rows = read_results(self.path, masks)
         if not masks and (rows.has(records.SEGMENTATION) & ~rows.has(records.BBOX)).any():
-            rows = records.read_results(self.path, True)  # boxes are then those of the masks
+            rows = read_results(self.path, True)  # boxes are then those of the masks
         _require(
             rows,
             self.path,
@@ -226,33 +228,27 @@ def _refuse_twice(rows: Records, path: Path, what: str) -> None:
 
 
 def _check_values(rows: Records, path: Path, what: str, taxonomy: Taxonomy) -> None:
-    """Categories, crowds, scores, areas and boxes that no rule admits."""
-    known = np.isin(rows.integers[records.CATEGORY_ID], taxonomy.ids)
-    crowd = rows.integers[records.ISCROWD]
-    checks: tuple[tuple[Any, Callable[[int], str], str], ...] = (
-        (
-            known,
-            lambda r: f"the category {rows.integers[records.CATEGORY_ID, r]}, which the truth does not list",
-            taxonomy.hint(),
-        ),
-        ((crowd == 0) | (crowd == 1) | (what == "result"), lambda r: f"iscrowd {crowd[r]}", "give 0 or 1"),
-        (np.isfinite(rows.reals[0]), lambda r: f"the score {rows.reals[0, r]}", "give a finite score to each result"),
-        (np.isfinite(rows.reals[1]), lambda r: f"the area {rows.reals[1, r]}", "give the area in pixels"),
-        (
-            np.isfinite(rows.reals[2:]).all(axis=0),
-            lambda r: f"the bbox {rows.reals[2:, r].tolist()}",
-            "give finite numbers",
-        ),
-    )
-    for good, problem, remedy in checks:
+    """Refuse categories, crowds, scores, areas and boxes that no rule admits."""
+    category, crowd, box = rows.integers[records.CATEGORY_ID], rows.integers[records.ISCROWD], rows.reals[2:]
+    checks = [
+        (_known(category, taxonomy), "category", category, f"the truth does not list it: {taxonomy.hint()}"),
+        (np.isfinite(rows.reals[0]), "score", rows.reals[0], "give a finite score to each result"),
+        (np.isfinite(rows.reals[1]), "area", rows.reals[1], "give the area in pixels"),
+        (np.isfinite(box).all(axis=0), "bbox", box.T, "give four finite numbers"),
+    ]
+    if what == "annotation":
+        checks.append(((crowd == 0) | (crowd == 1), "iscrowd", crowd, "give 0 or 1"))
+    for good, name, values, remedy in checks:
         if not good.all():
             row = int(np.argmin(good))
-            raise SegevalError(
-                f"{what} {_name(rows, row, what)} has {problem(row)}",
-                file=path,
-                key=rows.key(int(rows.integers[records.IMAGE_ID, row])),
-                remedy=remedy,
-            )
+            key = rows.key(int(rows.integers[records.IMAGE_ID, row]))
+            text = f"{what} {_name(rows, row, what)} has the {name} {values[row].tolist()}"
+            raise SegevalError(text, file=path, key=key, remedy=remedy)
+
+
+def _known(category: NDArray[np.int64], taxonomy: Taxonomy) -> NDArray[np.bool_]:
+    """Which categories are among the classes."""
+    return _positions(np.array(taxonomy.ids, np.int64), category) >= 0
 
 
 def _name(rows: Records, row: int, what: str) -> Key:

@@ -33,6 +33,8 @@ def _declared(stream: BinaryIO, path: Path) -> None:
     shape, _, dtype = read(stream)
     if dtype.hasobject:
         raise SegevalError("holds Python objects, which are never unpickled", file=path, remedy="save integers")
+    if dtype.kind not in "biuf":  # also what a huge item size could hide in
+        raise SegevalError(f"holds values of dtype {dtype!s:.40}", file=path, remedy="save integers")
     size = int(np.prod(shape, dtype=object)) if shape else 1
     if size > most_pixels():
         raise SegevalError(
@@ -66,17 +68,18 @@ def _read_npz(path: Path) -> NDArray[Any]:
 
 
 def _read_tiff(path: Path) -> NDArray[Any]:
-    from PIL import Image
+    from PIL.TiffImagePlugin import TiffImageFile
 
-    with Image.open(path) as image:
+    # Not by Image.open, whose own limit on pixels would come before ours.
+    with path.open("rb") as stream, TiffImageFile(stream) as image:
         if image.width * image.height > most_pixels():
             raise SegevalError(
                 f"declares {image.width}x{image.height} pixels (limit {most_pixels()})",
                 file=path,
                 remedy="set SEGEVAL_MAX_PIXELS if that is meant",
             )
-        if getattr(image, "n_frames", 1) != 1:
-            raise SegevalError(f"holds {image.n_frames} pages", file=path, remedy="write one page an image")  # type: ignore[attr-defined]
+        if image.n_frames != 1:
+            raise SegevalError(f"holds {image.n_frames} pages", file=path, remedy="write one page an image")
         array = np.array(image)
     return array.astype(np.uint8) if array.dtype == bool else array
 

@@ -93,7 +93,7 @@ def list_files(root: Path, extensions: Sequence[str], task: str, suffix: str = "
         )
 
     for folder, folders, names in os.walk(root, onerror=refuse, followlinks=True):
-        folders[:] = sorted(f for f in folders if not is_hidden(f))
+        folders[:] = sorted(f for f in folders if not is_hidden(f) and not _leads_up(Path(folder, f)))
         for name in sorted(names):
             stem, extension = os.path.splitext(name)
             if is_hidden(name) or extension.lower() not in extensions:
@@ -118,6 +118,11 @@ def list_files(root: Path, extensions: Sequence[str], task: str, suffix: str = "
             f"no {wanted} in this folder{beside}", file=root, remedy="give the folder that holds the label files"
         )
     return _preferred(found, task)
+
+
+def _leads_up(folder: Path) -> bool:
+    """Whether a folder is a link to one that holds it, which would be walked for ever."""
+    return folder.is_symlink() and folder.parent.resolve().is_relative_to(folder.resolve())
 
 
 def _preferred(found: dict[str, Path], task: str) -> dict[str, Path]:

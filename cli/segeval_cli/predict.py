@@ -1,0 +1,94 @@
+"""`segeval predict`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from segeval.errors import SegevalError
+from segeval_cli.progress import notice
+from segeval_cli.train import require_torch
+
+
+def add_parser(commands: Any) -> None:
+    """Declare the command and its options."""
+    parser = commands.add_parser(
+        "predict",
+        help="predict a folder of images with a trained network",
+        description="Write label PNGs that segeval score reads. Images that are done already are left alone.",
+    )
+    parser.set_defaults(parser=parser)
+    parser.add_argument("checkpoint", nargs="?", metavar="CHECKPOINT", help="a file, or the folder of a training")
+    parser.add_argument("--model", metavar="NAME", help="a network that comes with the package: unet-demo, ...")
+    parser.add_argument("--reference", metavar="NAME", help="no network: constant, mode, colour or colour-position")
+    parser.add_argument("--data", metavar="SPEC", help="what a reference is counted on (its train split)")
+    parser.add_argument("--images", required=True, metavar="DIR", help="folder of images")
+    parser.add_argument("--out", required=True, metavar="DIR", help="where the label PNGs go")
+    parser.add_argument("--probabilities", action="store_true", help="also DIR/probabilities/*.npz")
+    parser.add_argument("--overlays", action="store_true", help="also DIR/overlays/*.png")
+    view = parser.add_argument_group("view")
+    view.add_argument("--window", type=int, metavar="N", help="sliding windows (or tiles) of this side")
+    view.add_argument(
+        "--overlap", type=float, default=1 / 3, metavar="F", help="share of a window that the next repeats"
+    )
+    view.add_argument("--flip", action="store_true", help="average with the mirrored image")
+    view.add_argument("--scales", type=float, nargs="+", default=[1.0], metavar="F", help="average over zooms")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda (default: auto)")
+    parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Predict."""
+    given = [x for x in (args.checkpoint, args.model, args.reference) if x is not None]
+    if len(given) != 1:
+        args.parser.error("give one of CHECKPOINT, --model and --reference")
+    if args.reference is not None and args.data is None:
+        args.parser.error("--reference needs --data")
+    if Path(args.out).is_file():
+        raise SegevalError("is a file, not a folder", file=args.out, remedy="give --out a folder")
+    require_torch()
+    if args.reference is not None:
+        count = _reference(args)
+    else:
+        count = _network(args)
+    print(f"{count} images predicted into {args.out}")
+    return 0
+
+
+def _network(args: argparse.Namespace) -> int:
+    from segeval_baselines.checkpoint import bundled, load_checkpoint
+    from segeval_baselines.group import device_of
+    from segeval_baselines.inference import View
+    from segeval_baselines.prediction import Outputs, predict_folder
+
+    if args.model is not None and args.model not in bundled():
+        raise SegevalError(f"no network {args.model!r} comes with the package", remedy=f"take {', '.join(bundled())}")
+    device = device_of(args.device)
+    checkpoint = load_checkpoint(args.checkpoint or args.model, device)
+    outputs = Outputs(Path(args.out), args.probabilities, args.overlays)
+    view = View(args.window, args.overlap, args.flip, tuple(args.scales))
+
+    def progress(done: int, total: int) -> None:
+        if not args.quiet and sys.stderr.isatty():
+            print(
+                f"\r\x1b[Kpredicted {done} of {total}", end="\n" if done == total else "", file=sys.stderr, flush=True
+            )
+
+    return predict_folder(checkpoint, args.images, outputs, view=view, device=str(device), progress=progress)
+
+
+def _reference(args: argparse.Namespace) -> int:
+    from segeval_baselines.datasets import IMAGE_EXTENSIONS, files_by_stem, open_split
+    from segeval_baselines.references import predict_reference
+
+    if args.probabilities or args.overlays:
+        args.parser.error("a reference writes label PNGs only")
+    train = open_split(args.data, "train")
+    notice(f"counting {train.name}", args.quiet)
+    images = files_by_stem(Path(args.images), IMAGE_EXTENSIONS)
+    return predict_reference(args.reference, train, images, train.taxonomy, Path(args.out))
+
+
+__all__ = ["add_parser", "run"]
