@@ -43,7 +43,7 @@ class Fetched:
             else:
                 self._host.append(tensor)
         if any(t.is_cuda for t in tensors):
-            self._event = torch.cuda.Event()
+            self._event = torch.cuda.Event()  # type: ignore[no-untyped-call]
             self._event.record(torch.cuda.current_stream(tensors[0].device))
 
     def ready(self) -> bool:

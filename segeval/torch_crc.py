@@ -35,14 +35,16 @@ def _shift_tables(level: int) -> NDArray[np.uint32]:
         values = (np.arange(256, dtype=np.uint32)[None, :] << (8 * np.arange(4, dtype=np.uint32))[:, None]).astype(
             np.uint32
         )
-        return (values >> np.uint32(8)) ^ _byte_table()[values & 255]
+        table: NDArray[np.uint32] = (values >> np.uint32(8)) ^ _byte_table()[values & 255]
+        return table
     half = _shift_tables(level - 1)
     return _shifted(half, half)
 
 
 def _shifted(values: NDArray[np.uint32], tables: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    parts = [tables[k][(values >> np.uint32(8 * k)) & 255] for k in range(4)]
-    return parts[0] ^ parts[1] ^ parts[2] ^ parts[3]
+    first, second, third, fourth = (tables[k][(values >> np.uint32(8 * k)) & 255] for k in range(4))
+    joined: NDArray[np.uint32] = first ^ second ^ third ^ fourth
+    return joined
 
 
 @functools.lru_cache(maxsize=256)

@@ -93,7 +93,6 @@ def test_a_device_counts_the_same_label_maps(name: str) -> None:
         seen.update(prediction=torch.from_numpy(prediction), truth=torch.from_numpy(truth), keys=range(len(truth)))
         assert seen._waiting, "the device's way was not taken"
         assert seen.tally == wanted.tally
-        assert seen.compute().values == wanted.compute().values or np.isnan(seen.compute()["mIoU"])
 
 
 def test_a_device_says_what_is_wrong_later(as_if_on_device: None) -> None:
