@@ -52,7 +52,8 @@ def evaluate(source: Source, metric: Metric, *, workers: int | None = None, prog
     keys = list(source.keys())
     if not keys:
         raise SegevalError("no image to score", remedy="check the folders, or --missing")
-    chunks = [keys[i : i + CHUNK] for i in range(0, len(keys), CHUNK)]
+    size = getattr(metric, "images_at_once", CHUNK)
+    chunks = [keys[i : i + size] for i in range(0, len(keys), size)]
 
     def observe(chunk: Sequence[Key]) -> Tally:
         return metric.observe(_pairs(source, chunk))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,21 @@ from segeval_baselines.optimisers import Average, make_optimiser, set_rate
 from segeval_baselines.state import Moment, Report, State, interruptions
 from segeval_baselines.survey import survey
 from segeval_baselines.validation import validate
-from segeval_baselines.weights import IMAGENET, load_weights
+from segeval_baselines.weights import IMAGENET, LoadReport, load_weights
 from segeval_baselines.zoo import build
 
 ENTRIES = 50
 """History entries of a training."""
 
 
-def train(job: Job, out: str | Path, *, resume: bool = False, report: Report | None = None) -> Checkpoint:
+def train(
+    job: Job,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    report: Report | None = None,
+    announce: Callable[[str], object] | None = None,
+) -> Checkpoint:
     """Train a network.
 
     Parameters
@@ -46,6 +54,8 @@ def train(job: Job, out: str | Path, *, resume: bool = False, report: Report | N
         Go on from ``last.pt``.
     report
         Called at every history entry.
+    announce
+        Called with what became of the published weights, as a table.
 
     Returns
     -------
@@ -68,6 +78,8 @@ def train(job: Job, out: str | Path, *, resume: bool = False, report: Report | N
             for name in ("last.pt", "best.pt"):
                 (folder / name).unlink(missing_ok=True)
         loop = _Loop(job, folder, group, resume)
+        if loop.loaded and announce and group.leads:
+            announce(loop.loaded.table())
         try:
             loop.run(report)
         except RuntimeError as error:
@@ -95,8 +107,9 @@ class _Loop:
         self.mean: tuple[float, ...]
         self.std: tuple[float, ...]
         self.mean, self.std = (counts.mean, counts.std) if job.weights is None else IMAGENET
+        self.loaded: LoadReport | None = None
         if job.weights is not None and not resume:
-            load_weights(network, Path(job.weights))
+            self.loaded = load_weights(network, Path(job.weights))
         self.state = State()
         saved = None
         if resume:
