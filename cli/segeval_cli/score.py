@@ -25,6 +25,7 @@ from segeval.tasks import TASKS
 from segeval_cli.gates import add_gate_options, gate_code
 from segeval_cli.intervals import add_interval_options, check_early, slices_of, with_intervals
 from segeval_cli.progress import print_cautions, progress_bar
+from segeval_cli.spreading import add_spreading_options, check_spreading, clear_parts, spreading
 
 FORMS = ("text", "json", "markdown", "csv", "latex")
 
@@ -45,7 +46,7 @@ def add_parser(commands: Any) -> None:
     out.add_argument("--format", choices=FORMS, default="text", help="what is printed (default: text)")
     out.add_argument("--per-image", metavar="FILE.csv", help="write every image's figures, worst first")
     out.add_argument("--quiet", action="store_true", help="no progress and no notes on stderr")
-    out.add_argument("--workers", type=int, metavar="N", help="threads (default: one a core)")
+    add_spreading_options(parser)
 
 
 def add_inputs(parser: argparse.ArgumentParser) -> None:
@@ -124,6 +125,7 @@ def run(args: argparse.Namespace) -> int:
     given = chosen_options(args, task)
     if args.out and Path(args.out).is_file():
         raise SegevalError("is a file, not a folder", file=args.out, remedy="give --out a folder")
+    check_spreading(args)
     check_early(args)
     if args.fail_if_worse:
         load_run(args.fail_if_worse)
@@ -131,7 +133,7 @@ def run(args: argparse.Namespace) -> int:
         require_writable(place)
     with progress_bar(task, args.quiet) as progress:
         result = score(
-            args.pred, args.gt, task=task, workers=args.workers, progress=progress, **reading_options(args), **given
+            args.pred, args.gt, task=task, progress=progress, **spreading(args), **reading_options(args), **given
         )
     command = "segeval " + shlex.join(args.argv)
     result = with_intervals(result.with_(provenance={**result.provenance, "command": command}), args)
@@ -140,6 +142,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         if args.out:
             result.save(args.out)
+            clear_parts(args)
         if args.per_image:
             write_atomic(args.per_image, to_csv(per_image_table(result)) + "\n")
     finally:
