@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import pickle
 import threading
 import zlib
@@ -47,6 +48,14 @@ def count_shard(token: str, opener: Opener, keys: Sequence[Key]) -> Tally | Sege
         return error
 
 
+def _distributed() -> Any:
+    """The package, which comes with the extra."""
+    try:
+        return importlib.import_module("distributed")
+    except ImportError:
+        raise SegevalError("dask.distributed is not installed", remedy="pip install 'segeval[dask]'") from None
+
+
 def open_cluster(address: str, opener: Opener, workers: int | None = None) -> DaskEngine:
     """The engine of ``dask`` (processes of this machine) or ``dask://host:port`` (a running scheduler).
 
@@ -60,10 +69,7 @@ def open_cluster(address: str, opener: Opener, workers: int | None = None) -> Da
         raise SegevalError(f"{address!r} is no engine", remedy="give dask or dask://host:port")
     if place and workers is not None:
         raise SegevalError("a running cluster has its own workers", remedy="leave out --workers")
-    try:
-        import distributed  # noqa: F401
-    except ImportError:
-        raise SegevalError("dask.distributed is not installed", remedy="pip install 'segeval[dask]'") from None
+    _distributed()
     return DaskEngine(opener, place, workers)
 
 
@@ -87,11 +93,10 @@ class DaskEngine:
 
     def tallies(self, keys: Sequence[Key]) -> Iterator[tuple[Sequence[Key], Tally]]:
         """Shards with their tallies, as they come back."""
-        from distributed import Client, LocalCluster
-
+        dask = _distributed()
         if self.place:
             try:
-                client = Client(f"tcp://{self.place}", timeout=10)
+                client = dask.Client(f"tcp://{self.place}", timeout=10)
             except (OSError, ValueError) as error:
                 raise SegevalError(
                     f"no scheduler answers at {self.place} ({error})", remedy="start one with dask scheduler"
@@ -101,17 +106,16 @@ class DaskEngine:
             return
         count = self.workers or available_workers()
         with (
-            LocalCluster(
-                n_workers=count, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+            dask.LocalCluster(
+                n_workers=count, threads_per_worker=1, processes=True, dashboard_address=":0", silence_logs=50
             ) as cluster,
-            Client(cluster) as client,
+            dask.Client(cluster) as client,
         ):
             yield from self.on(client, keys)
 
     def on(self, client: Any, keys: Sequence[Key]) -> Iterator[tuple[Sequence[Key], Tally]]:
         """The same on a client that is at hand; at most `IN_FLIGHT` shards a thread are out at any time."""
-        from distributed import KilledWorker, as_completed
-
+        dask = _distributed()
         slots = max(1, sum(client.nthreads().values()))
         size = max(1, min(MOST_IMAGES, len(keys) // (4 * slots)))
         waiting = iter([keys[i : i + size] for i in range(0, len(keys), size)])
@@ -126,12 +130,12 @@ class DaskEngine:
             chunks[future.key] = chunk
             return future
 
-        running = as_completed([f for f in (send() for _ in range(IN_FLIGHT * slots)) if f is not None])
+        running = dask.as_completed([f for f in (send() for _ in range(IN_FLIGHT * slots)) if f is not None])
         for future in running:
             chunk = chunks.pop(future.key)
             try:
                 found = future.result()
-            except KilledWorker:
+            except dask.KilledWorker:
                 raise SegevalError(
                     f"{len(chunk)} images from this one on killed every worker that counted them",
                     key=chunk[0],
