@@ -57,6 +57,7 @@ class InstanceAP:
     iou_thresholds: tuple[float, ...] = option(IOU_THRESHOLDS, "IoU thresholds that AP averages over", metavar="T")
     class_agnostic: bool = option(False, "match without regard to classes")
     protocol: str = option("default", "pycocotools: with that scorer's defects", choices=("default", "pycocotools"))
+    diagnose: bool = option(False, "keep what the analysis of errors needs; moves no number")
 
     def __post_init__(self) -> None:
         thresholds = tuple(float(t) for t in self.iou_thresholds)
@@ -91,6 +92,7 @@ class InstanceAP:
             ranges,
             self.class_agnostic,
             self.protocol == "pycocotools",
+            self.diagnose,
         )
 
     def observing(self) -> list[tuple[str, str]]:
@@ -125,7 +127,8 @@ class InstanceAP:
             keys.extend(pair.key for pair in chunk)
             chunks.append(evidence)
         label = "inferred" if self.taxonomy is None else self.taxonomy.label()
-        rule = Signature.of("instance", [("classes", label), *self.observing()]).format()
+        choices = [("classes", label), *self.observing(), *([("diagnose", "yes")] if self.diagnose else [])]
+        rule = Signature.of("instance", choices).format()
         tables = tables_of(chunks, firsts, terms)
         return in_order(Tally("instance", rule, tuple(keys), np.concatenate(digests), tables))
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from segeval.errors import SegevalError
 from segeval.instance_geometry import BadInstanceError, Runs, Side
+from segeval.instance_kinds import FLOOR, KIND_COLUMNS, POSITIVE, UNMET_COLUMNS, kind_rows
 from segeval.samples import Key, Pair
 from segeval.tally import Rows, image_digest
 
@@ -31,6 +32,7 @@ class Terms(NamedTuple):
     ranges: NDArray[np.float64]
     class_agnostic: bool
     original: bool
+    diagnose: bool = False
 
     @property
     def words(self) -> int:
@@ -45,6 +47,8 @@ class Evidence(NamedTuple):
     truths: dict[str, Array]
     notes: dict[str, Array]
     hashes: NDArray[np.uint64]
+    kinds: dict[str, Array]
+    unmet: dict[str, Array]
 
 
 def observe_chunk(pairs: Sequence[Pair], terms: Terms, runs: Runs) -> Evidence:
@@ -153,6 +157,17 @@ def _evidence(truth: Side, prediction: Side, terms: Terms, runs: Runs, images: i
         np.empty(most, np.int64),
         np.empty(most, np.float64),
     )
+    kinds: dict[str, Array] = {}
+    unmet: dict[str, Array] = {}
+    if terms.diagnose:
+        examined = np.full(len(scores), -1, np.int8), np.full(len(scores), -1), np.zeros(len(zero), np.uint8)
+        matching.examine(
+            *(terms.masks, terms.most, FLOOR, POSITIVE, prediction.offsets, truth.offsets, sequence, classes),
+            *(truth_classes, crowd, boxes, truth_boxes, spans, truth_spans, runs.starts, runs.ends),
+            *(np.empty(most, np.int64), np.empty(most, np.float64), *examined),
+        )
+        about = (prediction.image, classes[sequence], scores[sequence], rank)
+        kinds, unmet = kind_rows(*examined, about, truth.image, truth_classes, crowd, truth.offsets)
     kept: Any = slice(None)
     beyond = rank < 0
     if beyond.any():
@@ -184,6 +199,8 @@ def _evidence(truth: Side, prediction: Side, terms: Terms, runs: Runs, images: i
             "beyond": per_image(prediction.image[beyond]),
         },
         hashes,
+        kinds,
+        unmet,
     )
 
 
@@ -236,6 +253,8 @@ def tables_of(chunks: Sequence[Evidence], firsts: Sequence[int], terms: Terms) -
         ),
         "notes": tuple((name, np.int64, (), True) for name in ("zero_ids", "computed_areas", "boxed_masks", "beyond")),
     }
+    if terms.diagnose:
+        shapes |= {"kinds": KIND_COLUMNS, "unmet": UNMET_COLUMNS}
     tables = {}
     for name, columns in shapes.items():
         parts = [getattr(chunk, name) for chunk in chunks]

@@ -13,6 +13,7 @@ from segeval.arrays import crc_of, require_same_size
 from segeval.errors import Caution, SegevalError
 from segeval.means import mean_over_classes, ratio
 from segeval.metric import check_choices, option, rule_to_dict, void_value
+from segeval.near_misses import near_misses
 from segeval.result import Result
 from segeval.samples import Counted, Key, Pair, PanopticMap, Segments
 from segeval.signature import Signature
@@ -36,6 +37,7 @@ class Matching(NamedTuple):
     truth: NDArray[np.int64]
     prediction: NDArray[np.int64]
     truth_state: NDArray[np.int64]
+    overlap: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,8 @@ class PanopticQuality:
 
     def __post_init__(self) -> None:
         check_choices(self)
+
+    diagnose: bool = option(False, "keep what the analysis of errors needs; moves no number")
 
     @property
     def void_values(self) -> tuple[int, ...]:
@@ -96,7 +100,7 @@ class PanopticQuality:
             (1, prediction, "prediction", pair.prediction_file),
         ):
             _agree(int(unknown[which]), table, side, file, pair, which)
-        return Matching(matched, truth, prediction, state)
+        return Matching(matched, truth, prediction, state, (ids, other, pixels))
 
     def _table(self, segments: Segments, side: str, file: str | None, key: Key) -> NDArray[np.int64]:
         """The (5, n) table that the kernel reads: ids, class positions, crowd, last crowd, room for areas."""
@@ -137,18 +141,25 @@ class PanopticQuality:
         keys: list[Key] = []
         digests: list[int] = []
         events: list[NDArray[np.int64]] = []  # (image * k + class) * 3 + what
-        matches: list[NDArray[np.int64]] = []  # image, truth class, predicted class, intersection, union, same
+        # image, truth class, predicted class, intersection, union, same class, excused from being a false positive
+        matches: list[NDArray[np.int64]] = []
         notes: list[tuple[int, int, int]] = []
+        poor: list[tuple[int, int, int, int]] = []  # image, class position, missed, invented
         for number, pair in enumerate(pairs):
             found = self.match(pair)
             m, truth, prediction = found.matched, found.truth, found.prediction
-            both = np.empty((6, m.shape[1]), np.int64)
+            both = np.empty((7, m.shape[1]), np.int64)
             both[0] = number
-            both[1], both[2], both[3:] = truth[1, m[0]], prediction[1, m[1]], m[2:]
+            both[1], both[2], both[3:6] = truth[1, m[0]], prediction[1, m[1]], m[2:]
+            both[6] = prediction[2, m[1]] == 3
             matches.append(both)
             missed, invented = truth[1, found.truth_state == 2], prediction[1, prediction[2] == 2]
             base = number * k
             events += [(base + missed) * 2 + 1, (base + invented) * 2]
+            if self.diagnose:
+                near = near_misses(found.overlap, truth, prediction, found.truth_state, m)
+                for side, classes in enumerate(near):
+                    poor += [(number, c, 1 - side, side) for c in classes.tolist()]
             keys.append(pair.key)
             surplus = int((truth[2] != truth[3]).sum())
             if surplus:
@@ -162,8 +173,25 @@ class PanopticQuality:
         rows = self._add_up(len(keys), events, matches)
         image, code, count = np.array(notes, np.int64).reshape(-1, 3).T.copy()
         tables = {**rows, "notes": Rows(image.astype(np.int32), {"code": code}, {"count": count})}
-        rule = Signature.of("panoptic", [("classes", taxonomy.label()), *self.observing()]).format()
+        choices = [("classes", taxonomy.label()), *self.observing()]
+        if self.diagnose:
+            tables["poor"] = self._poor(poor)
+            choices.append(("diagnose", "yes"))
+        rule = Signature.of("panoptic", choices).format()
         return in_order(Tally("panoptic", rule, tuple(keys), np.array(digests, np.uint64), tables))
+
+    def _poor(self, found: list[tuple[int, int, int, int]]) -> Rows:
+        """Segments that overlap poorly, by image and class."""
+        rows = np.array(sorted(found), np.int64).reshape(-1, 4)
+        cells, at = np.unique(rows[:, :2], axis=0, return_inverse=True)
+        counts = np.zeros((len(cells), 2), np.int64)
+        np.add.at(counts, at.ravel(), rows[:, 2:])
+        ids = np.array(self._taxonomy().ids, np.int64)
+        return Rows(
+            cells[:, 0].astype(np.int32),
+            {"class": ids[cells[:, 1]]},
+            {"fn": counts[:, 0].copy(), "fp": counts[:, 1].copy()},
+        )
 
     def _add_up(
         self, images: int, events: list[NDArray[np.int64]], matches: list[NDArray[np.int64]]
@@ -172,7 +200,7 @@ class PanopticQuality:
         k = len(taxonomy)
         ids = np.array(taxonomy.ids, np.int64)
         wrong = np.concatenate(events) if events else np.zeros(0, np.int64)
-        m = np.concatenate(matches, axis=1) if matches else np.zeros((6, 0), np.int64)
+        m = np.concatenate(matches, axis=1) if matches else np.zeros((7, 0), np.int64)
         true = m[:, m[5] == 1]
         cell = true[0] * k + true[1]
         high, low = split_iou(true[3] / true[4])
@@ -185,13 +213,15 @@ class PanopticQuality:
         np.add.at(counts["iou_high"], at_true, high)
         np.add.at(counts["iou_low"], at_true, low)
         classes = Rows((touched // max(k, 1)).astype(np.int32), {"class": ids[touched % k] if k else touched}, counts)
-        pairs, number = np.unique((m[0] * k + m[1]) * k + m[2], return_counts=True)
+        pairs, at, number = np.unique((m[0] * k + m[1]) * k + m[2], return_inverse=True, return_counts=True)
+        excused = np.zeros(len(pairs), np.int64)
+        np.add.at(excused, at, m[6])
         meetings = Rows(
             (pairs // max(k * k, 1)).astype(np.int32),
             {"truth": ids[pairs // k % k], "prediction": ids[pairs % k]}
             if k
             else {"truth": pairs, "prediction": pairs},
-            {"matches": number.astype(np.int64)},
+            {"matches": number.astype(np.int64), "excused": excused},
         )
         return {"classes": classes, "matches": meetings}
 

@@ -23,6 +23,9 @@ from segeval.version import __version__
 
 NO_CLASS = -1  # void, in rows
 
+# Truth labels, predicted labels and pixels of one image.
+Columns = tuple[NDArray[Any], NDArray[Any], NDArray[np.int64]]
+
 
 @dataclass(frozen=True)
 class SemanticIoU:
@@ -52,6 +55,8 @@ class SemanticIoU:
         "skip", "a class in neither truth nor prediction: leave it out, or count 0", choices=("skip", "zero")
     )
     resize: str = option("no", "predictions of another size: refuse, or resize", choices=("no", "nearest"))
+    diagnose: bool = option(False, "keep what the analysis of errors needs; moves no number")
+    band: int = option(5, "with --diagnose: pixels around a truth's border that are its band", metavar="N", parse=int)
 
     def __post_init__(self) -> None:
         check_choices(self)
@@ -68,6 +73,8 @@ class SemanticIoU:
             object.__setattr__(self, "taxonomy", self.taxonomy.without(self.void_values))
         if self.binary and self.taxonomy.ids != tuple(i for i in (0, 1) if i not in self.void_values):
             raise SegevalError("binary masks have the classes 0 and 1", remedy="leave out --classes or --binary")
+        if self.band < 1:
+            raise SegevalError(f"a band of {self.band} pixels is none", remedy="give --band 1 or more")
 
     @property
     def void_values(self) -> tuple[int, ...]:
@@ -95,13 +102,14 @@ class SemanticIoU:
         SegevalError
             For a size mismatch, an array that is no label map, or a label outside given classes.
         """
-        from segeval.kernels import confusion
+        from segeval.kernels import band, confusion
 
         table = np.zeros(confusion.LABELS**2, np.int64)
         keys: list[Key] = []
         files: list[tuple[str | None, str | None]] = []
         digests: list[int] = []
-        columns: list[tuple[NDArray[Any], NDArray[Any], NDArray[np.int64]]] = []
+        columns: list[Columns] = []
+        near: list[Columns] = []
         for pair in pairs:
             if isinstance(pair.truth, Counted):
                 columns.append(pair.truth[2:])
@@ -120,19 +128,30 @@ class SemanticIoU:
                 columns.append(confusion.confusion_rows_u8(truth.ravel(), prediction.ravel(), table))
             else:
                 columns.append(confusion.confusion_rows_any(truth.ravel(), prediction.ravel()))
+            if self.diagnose:
+                inside = band.border_band(truth, self.band)
+                near.append(confusion.confusion_rows_any(truth[inside], prediction[inside]))
             keys.append(pair.key)
             files.append((pair.truth_file, pair.prediction_file))
             digests.append(image_digest(pair.key, *truth.shape, crc_of(smallest(truth))))
+        tables = {"pixels": self._rows(columns, keys, files)}
+        choices = [("classes", self._class_label()), *self.observing()]
+        if self.diagnose:
+            tables["band"] = self._rows(near, keys, files)
+            choices.append(("band", str(self.band)))
+        rule = Signature.of("semantic", choices).format()
+        return in_order(Tally("semantic", rule, tuple(keys), np.array(digests, np.uint64), tables))
+
+    def _rows(self, columns: list[Columns], keys: list[Key], files: list[tuple[str | None, str | None]]) -> Rows:
+        """Rows of class ids from the label pairs of each image."""
         image = np.repeat(np.arange(len(keys), dtype=np.int32), [len(c[2]) for c in columns])
         truth_ids, predicted_ids, pixels = (
             np.concatenate([np.asarray(c[k], np.int64) for c in columns]) if columns else np.zeros(0, np.int64)
             for k in range(3)
         )
-        truth_ids = self._classes(truth_ids, "truth", image, keys, [f[0] for f in files])
-        predicted_ids = self._classes(predicted_ids, "prediction", image, keys, [f[1] for f in files])
-        rows = _add_up(image, truth_ids, predicted_ids, pixels)
-        rule = Signature.of("semantic", [("classes", self._class_label()), *self.observing()]).format()
-        return in_order(Tally("semantic", rule, tuple(keys), np.array(digests, np.uint64), {"pixels": rows}))
+        truth_ids = self.classes_of(truth_ids, "truth", image, keys, [f[0] for f in files])
+        predicted_ids = self.classes_of(predicted_ids, "prediction", image, keys, [f[1] for f in files])
+        return _add_up(image, truth_ids, predicted_ids, pixels)
 
     def _class(self, raw: int, value: int, side: str) -> int:
         """The class of a mapped value, whether it is known or not, or `NO_CLASS`."""
@@ -154,7 +173,7 @@ class SemanticIoU:
     def _class_label(self) -> str:
         return "inferred" if self.taxonomy is None else self.taxonomy.label()
 
-    def _classes(
+    def classes_of(
         self, values: NDArray[np.int64], side: str, image: NDArray[np.int32], keys: list[Key], files: list[str | None]
     ) -> NDArray[np.int64]:
         """Class ids of raw values: map, binary, reduce-zero, void, range, in this order."""

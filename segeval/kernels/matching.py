@@ -215,6 +215,72 @@ def match(  # type: ignore[no-untyped-def]
 
 
 @loop
+def examine(  # type: ignore[no-untyped-def]
+    masks, most, floor, positive, offsets, truth_offsets, sequence, classes, truth_classes, crowd, boxes, truth_boxes,
+    spans, truth_spans, starts, ends, found, ious, kind, target, flags,
+):  # fmt: skip
+    """What each detection of a cell's best `most` is, in sorted order, at the one threshold `positive`.
+
+    Parameters are those of `match`; below an IoU of `floor` a detection is about nothing. Fills `kind` (0 right, 1 box,
+    2 class, 3 duplicate, 4 background, 5 both, 6 on a crowd; -1 stays for those beyond `most`), `target` with the truth
+    that each is about (-1 stays for none), and `flags` of the truths, given as zeros: 1 found, 2 met by a kind 1 or 2.
+    """
+    for image in range(offsets.size - 1):
+        place = 0
+        for p in range(offsets[image], offsets[image + 1]):
+            d = sequence[p]
+            place = place + 1 if p > offsets[image] and classes[sequence[p - 1]] == classes[d] else 0
+            if place >= most:
+                continue
+            near = _near(
+                d, truth_offsets[image], truth_offsets[image + 1], masks, crowd, floor, boxes, truth_boxes, spans,
+                truth_spans, starts, ends, found, ious,
+            )  # fmt: skip
+            taking = own = other = 0.0
+            free = own_at = other_at = -1
+            on_crowd = False
+            for c in range(near):
+                g = found[c]
+                iou = ious[c]
+                same = truth_classes[g] == classes[d]
+                if crowd[g]:
+                    on_crowd |= same and iou >= positive
+                elif same:
+                    if iou >= positive and not flags[g] & 1 and iou >= taking:
+                        taking = iou
+                        free = g
+                    if iou > own:
+                        own = iou
+                        own_at = g
+                elif iou > other:
+                    other = iou
+                    other_at = g
+            what = 4
+            about = -1
+            if free >= 0:
+                what = 0
+                about = free
+            elif on_crowd:
+                what = 6
+            elif 0.0 < own < positive:
+                what = 1
+                about = own_at
+            elif other >= positive:
+                what = 2
+                about = other_at
+            elif own >= positive:
+                what = 3
+                about = own_at
+            elif other > 0.0:
+                what = 5
+                about = other_at
+            kind[p] = what
+            target[p] = about
+            if what < 3 and about >= 0:
+                flags[about] |= 1 if what == 0 else 2
+
+
+@loop
 def truth_hashes(image, classes, crowd, areas, boxes, spans, starts, ends, out):  # type: ignore[no-untyped-def]
     """Add to `out` one 64-bit hash a truth: class, crowd, stated area, and its runs or, without runs, its box.
 

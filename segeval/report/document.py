@@ -1,0 +1,241 @@
+"""One self-contained HTML page about one run or several."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from segeval.comparison import Comparison, System, mark
+from segeval.diagnosis import confusion_of, taxonomy_of
+from segeval.errors import SegevalError
+from segeval.files import write_atomic
+from segeval.report import analysis, charts, sections
+from segeval.report.gallery import error_legend, figures_of, gallery, has_images
+from segeval.report.pictures import class_colours
+from segeval.result import Result
+from segeval.slices import Slices
+from segeval.tables import printable
+from segeval.taxonomy import Taxonomy
+from segeval.version import __version__
+
+TITLES = {"semantic": "Semantic segmentation", "panoptic": "Panoptic segmentation", "instance": "Instance segmentation"}
+
+
+def write_report(
+    results: Result | Sequence[Result],
+    path: str | os.PathLike[str],
+    *,
+    comparison: Comparison | None = None,
+    slices: Sequence[Slices] | None = None,
+    images: str | os.PathLike[str] | None = None,
+    names: Sequence[str] | None = None,
+    title: str = "",
+) -> Path:
+    """Write one HTML file with everything in it: no network, no other files.
+
+    Parameters
+    ----------
+    results
+        A run, or several of one task. With a comparison its systems are shown, and these are not needed.
+    path
+        Where the page goes; it appears whole or not at all.
+    comparison
+        Differences, intervals and marks of several runs.
+    slices
+        The slices of each run, in the order of the runs.
+    images
+        A folder of photographs, shown below the label maps; without it the labels stand alone.
+    names
+        What the runs are called; by default the last parts of the paths of their predictions.
+    title
+        The page's heading.
+
+    Returns
+    -------
+    path
+        The file.
+
+    Raises
+    ------
+    SegevalError
+        If jinja2 is not installed, tasks are mixed, no run is given, or the file can't be written.
+    """
+    listed = [results] if isinstance(results, Result) else list(results)
+    systems = comparison.systems if comparison is not None else named_systems(listed, names)
+    if not systems:
+        raise SegevalError("no run to report", remedy="give at least one result")
+    if len({s.result.task for s in systems}) > 1:
+        raise SegevalError("runs of different tasks do not fit into one report", remedy="write one report a task")
+    if slices is not None and len(slices) != len(systems):
+        raise SegevalError(f"{len(slices)} tables of slices for {len(systems)} runs", remedy="give one for each run")
+    return write_atomic(path, render(systems, comparison, slices, images, title))
+
+
+def named_systems(results: Sequence[Result], names: Sequence[str] | None = None) -> tuple[System, ...]:
+    """Systems with the names given, or with the shortest ends of their prediction paths that differ."""
+    if names is not None and len(names) != len(results):
+        raise SegevalError(f"{len(names)} names for {len(results)} runs", remedy="give one for each run")
+    chosen = list(names) if names is not None else _short_names([str(r.provenance.get("pred", "")) for r in results])
+    return tuple(System(n or f"run {k + 1}", mark(k), r) for k, (n, r) in enumerate(zip(chosen, results, strict=True)))
+
+
+def _short_names(paths: Sequence[str]) -> list[str]:
+    parts = [Path(p).parts for p in paths]
+    for length in range(1, max((len(p) for p in parts), default=1) + 1):
+        ends = ["/".join(p[-length:]) for p in parts]
+        if len(set(ends)) == len(ends):
+            return ends
+    return [f"{'/'.join(p[-1:])} {k + 1}" for k, p in enumerate(parts)]
+
+
+def render(
+    systems: Sequence[System],
+    comparison: Comparison | None = None,
+    slices: Sequence[Slices] | None = None,
+    images: str | os.PathLike[str] | None = None,
+    title: str = "",
+) -> str:
+    """The page as text.
+
+    Raises
+    ------
+    SegevalError
+        If jinja2 is not installed, or `images` is no folder of photographs.
+    """
+    template = _template("report.html.j2")
+    first = systems[0].result
+    taxonomy = taxonomy_of(first)
+    colours, replaced = class_colours(taxonomy)
+    shades = [sections.hexadecimal(c) for c in colours]
+    metric = comparison.metric if comparison is not None else sections.HEADLINES[first.task]
+    script = resources.files(__package__).joinpath("report.js").read_text("utf-8")
+    page: dict[str, Any] = {
+        "title": title or _title(systems),
+        "eyebrow": TITLES[first.task],
+        "version": __version__,
+        "facts": _facts(first, taxonomy),
+        "systems": systems,
+        "metric": metric,
+        "verdicts": sections.verdicts(comparison) if comparison is not None else [],
+        "headline": sections.headline(systems, metric),
+        "pairs": sections.pairs(comparison) if comparison is not None else None,
+        "comparison": comparison,
+        "classes": sections.classes(systems, comparison, taxonomy, shades),
+        "recoloured": [taxonomy.names[k] for k in replaced],
+        "slices": sections.slice_tables(systems, slices) if slices else [],
+        "warnings": _warnings(systems, comparison),
+        "commands": [(s, sections.command_of(s.result)) for s in systems],
+        "error_legend": error_legend(first.task),
+        "styles": resources.files(__package__).joinpath("report.css").read_text("utf-8"),
+        "script": script,
+        # The page runs this script and no other, whatever a name may hold.
+        "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    }
+    page |= _analysis(systems, taxonomy, shades) | _images(systems, comparison)
+    page["gallery"], page["remarks"] = (
+        gallery(systems, comparison, taxonomy, colours, images)
+        if all(has_images(s.result) for s in systems)
+        else ([], [])
+    )
+    return str(template.render(page))
+
+
+def require_jinja() -> None:
+    """Refuse where jinja2 is not installed.
+
+    Raises
+    ------
+    SegevalError
+        Naming the extra to install.
+    """
+    try:
+        import jinja2  # noqa: F401
+    except ImportError:
+        raise SegevalError("an HTML report needs jinja2", remedy='pip install "segeval[report]"') from None
+
+
+def _template(name: str) -> Any:
+    require_jinja()
+    import jinja2
+
+    # Everything is escaped unless a template says otherwise; an absent name is an error rather than a gap.
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(lambda n: resources.files(__package__).joinpath(n).read_text("utf-8")),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(name)
+
+
+def _title(systems: Sequence[System]) -> str:
+    names = [printable(s.name) for s in systems]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _facts(result: Result, taxonomy: Taxonomy) -> list[str]:
+    gt = result.provenance.get("gt")
+    where = [printable("/".join(Path(str(gt)).parts[-2:]))] if gt else []
+    images = f"{result.images} image{'s' if result.images != 1 else ''}"
+    return [*where, images, f"{len(taxonomy)} classes", f"truth {result.signature.get('truth') or '–'}"]
+
+
+def _warnings(systems: Sequence[System], comparison: Comparison | None) -> list[str]:
+    said = [] if comparison is None else [w.message for w in comparison.warnings]
+    if comparison is not None and comparison.allowed:
+        said.insert(0, f"These runs differ in {', '.join(comparison.allowed)} and were compared all the same.")
+    for s in systems:
+        said += [f"{s.name}: {w.message}" if len(systems) > 1 else w.message for w in s.result.warnings]
+    return list(dict.fromkeys(said))
+
+
+def _analysis(systems: Sequence[System], taxonomy: Taxonomy, shades: Sequence[str]) -> dict[str, Any]:
+    """Confusions, and what the errors are made of."""
+    found = [(k, s, m) for k, s in enumerate(systems) if (m := confusion_of(s.result)) is not None]
+    shown = charts.busiest_classes([m for _, _, m in found]) if found else []
+    return {
+        "curves": analysis.recall_curves(systems),
+        "thresholds": analysis.best_thresholds(systems),
+        "costs": analysis.detection_costs(systems),
+        "heat_maps": [
+            charts.heat_map(m, [printable(n) for n in taxonomy.names], shades, s.name, k, shown) for k, s, m in found
+        ],
+        "confusions": [(s, analysis.confusions(s, taxonomy, shades, k)) for k, s, _ in found],
+        "losses": [
+            (s, g) for k, s in enumerate(systems) if (g := analysis.lost_quality(s, taxonomy, shades, k)) is not None
+        ],
+        "borders": [
+            (s, *b) for k, s in enumerate(systems) if (b := analysis.border_errors(s, taxonomy, shades, k)) is not None
+        ],
+    }
+
+
+def _images(systems: Sequence[System], comparison: Comparison | None) -> dict[str, Any]:
+    """Charts of the figures of all images."""
+    page: dict[str, Any] = {"histogram": None, "scatters": [], "quantiles": ""}
+    if not all(has_images(s.result) for s in systems):
+        return page
+    tables = [figures_of(s.result) for s in systems]
+    figure = tables[0][0]
+    columns = [np.array(list(t.values()), np.float64) for _, t in tables]
+    page["histogram"] = charts.histogram(columns, [s.name for s in systems], figure)
+    page["quantiles"] = sections.quantiles([s.name for s in systems], columns, figure)
+    if comparison is not None:
+        page["scatters"] = [
+            charts.scatter(
+                comparison.per_image[0],
+                comparison.per_image[j],
+                (systems[0].name, systems[j].name),
+                (0, j),
+            )
+            for j in range(1, len(systems))
+        ]
+    return page
