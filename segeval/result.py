@@ -307,6 +307,8 @@ def plain(value: Any) -> Any:
 def headline_table(result: Result) -> Table:
     """What stands above everything else, one form a task."""
     v = result.values
+    if not v:  # the run of one shard: rows, and nothing that could be taken for a score
+        return Table(("images",), ((str(result.images),),), left=())
     if result.task == "panoptic":
         rows = []
         for name, tail in (("all", ""), ("things", "_th"), ("stuff", "_st")):
