@@ -270,6 +270,8 @@ def _restore(cls: type[Result], data: dict[str, Any], folder: Path) -> Result:
 def headline_table(result: Result) -> Table:
     """What stands above everything else, one form a task."""
     v = result.values
+    if not v:  # the run of one shard: rows, and nothing that could be taken for a score
+        return Table(("images",), ((str(result.images),),), left=())
     if result.task == "panoptic":
         rows = []
         for name, tail in (("all", ""), ("things", "_th"), ("stuff", "_st")):

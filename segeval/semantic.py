@@ -15,7 +15,7 @@ from segeval.confusions import add_up, confusion_matrix_of, figures, mean_over_i
 from segeval.errors import Caution, SegevalError
 from segeval.metric import check_choices, option, rule_to_dict, void_value, whole_numbers
 from segeval.result import Result
-from segeval.samples import Key, Pair
+from segeval.samples import Counted, Key, Pair
 from segeval.signature import Signature
 from segeval.tally import Rows, Tally, image_digest, in_order
 from segeval.taxonomy import Taxonomy
@@ -119,6 +119,12 @@ class SemanticIoU:
         columns: list[Columns] = []
         near: list[Columns] = []
         for pair in pairs:
+            if isinstance(pair.truth, Counted):
+                columns.append(pair.truth[2:])
+                keys.append(pair.key)
+                files.append((None, None))
+                digests.append(image_digest(pair.key, *pair.truth.shape, pair.truth.crc))
+                continue
             truth = as_labels(pair.truth, "truth", file=pair.truth_file, key=pair.key)
             prediction = as_labels(pair.prediction, "prediction", file=pair.prediction_file, key=pair.key)
             if truth.shape != prediction.shape:

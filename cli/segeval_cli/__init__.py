@@ -21,6 +21,7 @@ from segeval.version import __version__
 COMMANDS: dict[str, str] = {
     "score": "score predictions against truth",
     "check": "say what scoring would meet, without scores",
+    "merge": "add the runs of shards, and score the whole",
     "compare": "compare saved runs on the same truth",
     "leaderboard": "rank the runs in folders",
     "show": "print a saved run again",
