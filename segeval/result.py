@@ -21,7 +21,7 @@ from segeval.files import write_atomic
 from segeval.signature import Signature
 from segeval.stored import bounds, check_figures, plain, undefined
 from segeval.tables import DASH, Table, percent
-from segeval.tally import Tally
+from segeval.tally import DAMAGE, Tally
 
 if TYPE_CHECKING:
     import pandas
@@ -239,10 +239,17 @@ def _restore(cls: type[Result], data: dict[str, Any], folder: Path) -> Result:
         try:
             with np.load(folder / "curves.npz", allow_pickle=False) as stored:
                 curves = {name: stored[name] for name in stored.files}
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except DAMAGE as error:
             where = folder / "curves.npz"
             raise SegevalError(f"damaged curves ({type(error).__name__})", file=where, remedy="score again") from None
     confusion = data["confusion"]
+    tally = Tally.load(folder / "tally.npz") if "tally" in data["saved"] else None
+    if tally is not None and tally.task != data["task"]:
+        raise SegevalError(
+            f"the run is of the task {data['task']} and its tally of the task {tally.task}",
+            file=folder / "result.json",
+            remedy="score again",
+        )
     check_figures(data, COLUMNS)
     return cls(
         task=data["task"],
@@ -259,7 +266,7 @@ def _restore(cls: type[Result], data: dict[str, Any], folder: Path) -> Result:
         curves=curves,
         confusion=None if confusion is None else np.array(confusion, np.int64),
         rule=data["rule"],
-        tally=Tally.load(folder / "tally.npz") if "tally" in data["saved"] else None,
+        tally=tally,
         provenance=data["provenance"],
     )
 
