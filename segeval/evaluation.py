@@ -237,10 +237,11 @@ def score(
         else:
             result = rule.score(tally)
             result = result.with_(warnings=(*source.cautions, *result.warnings))
+    chosen = {name: getattr(rule, name) for name in options}
     provenance = {
         "pred": str(Path(pred).resolve()),
         "gt": str(Path(gt).resolve()),
-        "options": {k: v for k, v in {**reading, **options}.items() if v not in (None, "", ())},
+        "options": {k: v for k, v in {**reading, **chosen}.items() if v not in (None, "", ())},
     }
     return result.with_(provenance={**result.provenance, **provenance})
 
@@ -286,6 +287,9 @@ def open_data(
     SegevalError
         For paths, forms, options and pairs that `score` refuses before it reads an image.
     """
+    for name, path in (("pred", pred), ("gt", gt)):
+        if not os.fspath(path):  # an unset variable of a shell; it would mean the current folder
+            raise SegevalError(f"the path of {name} is empty", remedy="give a folder or a file")
     pred_path, gt_path = Path(pred), Path(gt)
     task = task or recognise_task(gt_path)
     check_options(rule_of(task), options)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from segeval.arrays import crc_of, require_same_size
 from segeval.errors import Caution, SegevalError
 from segeval.means import mean_over_classes, ratio
-from segeval.metric import check_choices, option, rule_to_dict, void_value
+from segeval.metric import check_choices, option, rule_to_dict, void_value, whole_numbers
 from segeval.near_misses import near_misses
 from segeval.result import Result
 from segeval.samples import Counted, Key, Pair, PanopticMap, Segments
@@ -63,6 +63,8 @@ class PanopticQuality:
 
     def __post_init__(self) -> None:
         check_choices(self)
+        if self.void is not None:
+            object.__setattr__(self, "void", whole_numbers(self.void, "void"))
 
     diagnose: bool = option(False, "keep what the analysis of errors needs; moves no number")
 
