@@ -12,29 +12,42 @@ from segeval.version import __version__
 
 if TYPE_CHECKING:
     from segeval.accumulator import Accumulator
+    from segeval.comparison import compare
     from segeval.evaluation import evaluate, score
     from segeval.panoptic import PanopticQuality
+    from segeval.ranking import rank_runs
+    from segeval.resampling import Interval
     from segeval.result import Result
+    from segeval.runs import load_run
     from segeval.semantic import SemanticIoU
     from segeval.signature import Signature
+    from segeval.slices import slice_result
+    from segeval.statistics import with_intervals
     from segeval.tally import Tally
     from segeval.taxonomy import Taxonomy
 
 _HOMES = {
     "Accumulator": "accumulator",
+    "Interval": "resampling",
     "PanopticQuality": "panoptic",
     "Result": "result",
     "SemanticIoU": "semantic",
     "Signature": "signature",
     "Tally": "tally",
     "Taxonomy": "taxonomy",
+    "compare": "comparison",
     "evaluate": "evaluation",
+    "load_run": "runs",
+    "rank_runs": "ranking",
     "score": "evaluation",
+    "slice_result": "slices",
+    "with_intervals": "statistics",
 }
 
 __all__ = [
     "Accumulator",
     "Caution",
+    "Interval",
     "PanopticQuality",
     "Result",
     "SegevalError",
@@ -43,8 +56,13 @@ __all__ = [
     "Tally",
     "Taxonomy",
     "__version__",
+    "compare",
     "evaluate",
+    "load_run",
+    "rank_runs",
     "score",
+    "slice_result",
+    "with_intervals",
 ]
 
 

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segeval.comparability import comparable
+from segeval.comparison_form import ClassDifference, Comparison, Difference, ImageChange, Record, System
 from segeval.errors import Caution, SegevalError
+from segeval.grouping import among
 from segeval.paired import holm
 from segeval.pairwise import PairClassDifference, PairDifference, begin
 from segeval.resampling import Interval
 from segeval.result import Result
 from segeval.samples import Key
-from segeval.signature import Signature
 from segeval.tables import RAISED
 from segeval.tasks import saved_rule
 
@@ -28,164 +29,6 @@ LETTERS = "".join(RAISED)
 
 # Images with the largest change that are kept, each way.
 CHANGES = 10
-
-
-@dataclass(frozen=True)
-class System:
-    """One run in a comparison.
-
-    Parameters
-    ----------
-    name
-        What it is called; no two of a comparison share it.
-    mark
-        Its letter: ``a`` for the first.
-    result
-        The run, with intervals (`Result.intervals`, `Result.class_intervals`).
-    better_than
-        Marks of the systems that it beats significantly in the headline, after Holm's correction.
-    """
-
-    name: str
-    mark: str
-    result: Result
-    better_than: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Difference:
-    """One headline value of two systems: ``second - first``.
-
-    Parameters
-    ----------
-    metric
-        The value's name: ``mIoU``, ``PQ``, ``AP50``...
-    first, second
-        Positions in `Comparison.systems`; ``first < second``.
-    value
-        The difference, a fraction; NaN where one of both is undefined.
-    low, high
-        Its interval, from resampling the same images for both.
-    p_bootstrap
-        Two-sided, from the paired bootstrap shifted to no difference.
-    p_randomization
-        Two-sided, from the paired randomization test; NaN where it was not made.
-    p
-        The one that counts, after Holm's correction over the pairs of systems: `p_randomization`, which holds its
-        level on any number of images, or `p_bootstrap` where there is none.
-    significant
-        Whether ``p <= 1 - level``.
-    """
-
-    metric: str
-    first: int
-    second: int
-    value: float
-    low: float
-    high: float
-    p_bootstrap: float
-    p_randomization: float
-    p: float
-    significant: bool
-
-
-@dataclass(frozen=True)
-class ClassDifference:
-    """The task's first per-class figure (IoU, PQ or AP) of one class in two systems: ``second - first``.
-
-    `first_value` and `second_value` are the figures themselves; `low` and `high` bound the difference. No test: with
-    many classes some intervals exclude 0 by chance alone.
-    """
-
-    figure: str
-    first: int
-    second: int
-    id: int
-    name: str
-    first_value: float
-    second_value: float
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Record:
-    """In how many images the second system is better, the same, or worse than the first; undefined in one or both."""
-
-    first: int
-    second: int
-    wins: int
-    ties: int
-    losses: int
-    undefined: int
-
-
-@dataclass(frozen=True)
-class ImageChange:
-    """One image's figure under two systems; `change` is ``second_value - first_value``."""
-
-    image: Key
-    first: int
-    second: int
-    first_value: float
-    second_value: float
-    change: float
-
-
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """Runs on one truth under one convention.
-
-    Parameters
-    ----------
-    task
-        ``semantic``, ``instance`` or ``panoptic``.
-    metric
-        The value that decides: the task's headline unless another was asked for.
-    systems
-        In the order given.
-    differences
-        Of every metric and pair of systems: by metric, then by first, then by second.
-    classes
-        Of every pair and class, in the order of the taxonomy.
-    records
-        One a pair.
-    changes
-        Of every pair the images with the largest gains, then those with the largest losses; largest first.
-    image_figure
-        What is compared image by image: ``mIoU``, ``PQ`` or ``F1``.
-    images
-        Keys of the images compared.
-    per_image
-        Their figure, (systems, images); NaN where undefined.
-    interval
-        How intervals were made.
-    interval_signature
-        With the number of images or groups.
-    signature
-        The conventions that the runs share (the first run's, where `allowed` says they don't).
-    allowed
-        Keys in which the runs differ, and were let through.
-    warnings
-        What a reader should know, such as classes that are rare.
-    """
-
-    task: str
-    metric: str
-    systems: tuple[System, ...]
-    differences: tuple[Difference, ...]
-    classes: tuple[ClassDifference, ...]
-    records: tuple[Record, ...]
-    changes: tuple[ImageChange, ...]
-    image_figure: str
-    images: tuple[Key, ...]
-    per_image: NDArray[np.float64]
-    interval: Interval
-    interval_signature: Signature
-    signature: Signature
-    allowed: tuple[str, ...] = ()
-    warnings: tuple[Caution, ...] = ()
 
 
 def compare(
@@ -204,7 +47,7 @@ def compare(
     results
         Two or more runs with their evidence, by name.
     interval
-        How intervals and tests are made; the defaults of `Interval` if None.
+        How intervals and tests are made; `Interval.for_pairs` if None.
     allow
         Keys of the signature in which the runs may differ. With ``truth`` the images that all runs have are compared.
     metric
@@ -223,12 +66,15 @@ def compare(
         raise SegevalError("one run is no comparison", remedy="give two or more")
     names = list(results)
     allowed, warnings, runs = comparable(results, allow)
-    study = begin(runs, interval or Interval(), groups, workers)
+    if groups is not None:
+        everywhere = [key for run in results.values() if run.tally for key in run.tally.keys]
+        groups = among(groups, [key for run in runs[:1] if run.tally for key in run.tally.keys], everywhere)
+    pairs = [(a, b) for a in range(len(runs)) for b in range(a + 1, len(runs))]
+    study = begin(runs, interval or Interval.for_pairs(len(pairs)), groups, workers)
     values = study.evidences[0].values
     deciding = metric or values[0]
     if deciding not in values:
         raise SegevalError(f"there is no {deciding!r} in these runs", remedy=f"give one of {', '.join(values)}")
-    pairs = [(a, b) for a in range(len(runs)) for b in range(a + 1, len(runs))]
     found: list[Difference] = []
     classes: list[ClassDifference] = []
     for a, b in pairs:
@@ -257,8 +103,19 @@ def compare(
         interval_signature=study.signature(),
         signature=runs[0].signature,
         allowed=allowed,
-        warnings=(*warnings, *study.cautions()),
+        warnings=(*warnings, *study.cautions(), *_too_few(study.interval, len(pairs))),
     )
+
+
+def _too_few(interval: Interval, pairs: int) -> list[Caution]:
+    """Whether the correction leaves no difference a chance."""
+    if pairs / (interval.resamples + 1) <= interval.alpha:
+        return []
+    text = (
+        f"with {interval.resamples} resamples no difference among {pairs} pairs can be significant: "
+        f"give at least {interval.least(pairs)}"
+    )
+    return [Caution("few-resamples", text)]
 
 
 def mark(position: int) -> str:
@@ -336,3 +193,16 @@ def _changes(per_image: NDArray[np.float64], keys: Sequence[Key], a: int, b: int
             if sign * change[i] < 0
         ]
     return out
+
+
+__all__ = [
+    "ClassDifference",
+    "Comparison",
+    "Difference",
+    "ImageChange",
+    "Record",
+    "System",
+    "beaten",
+    "compare",
+    "mark",
+]

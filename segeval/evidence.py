@@ -44,6 +44,13 @@ class CountEvidence:
         """The figures under whole weights (R, images)."""
         return self.formulas(exact_product(weights, self.rows))
 
+    def without(self, block: NDArray[np.int64], indices: range) -> Figures:
+        """The figures without one block of images at a time; `block` (images) says which block each is in."""
+        inside = (block >= indices.start) & (block < indices.stop)
+        sums = np.zeros((len(indices), self.rows.shape[1]), np.int64)
+        np.add.at(sums, block[inside] - indices.start, self.rows[inside].astype(np.int64))
+        return self.formulas(self.rows.astype(np.int64).sum(axis=0) - sums)
+
     def exchanged(self, other: Evidence, swaps: NDArray[np.float64]) -> tuple[Figures, Figures] | None:
         """The figures of two runs after the images with a 1 (R, images) changed sides; None if they can't change."""
         if not isinstance(other, CountEvidence) or other.class_ids != self.class_ids:

@@ -53,6 +53,10 @@ class Evidence(Protocol):
         """The figures under whole weights (R, images)."""
         ...
 
+    def without(self, block: NDArray[np.int64], indices: range) -> Figures:
+        """The figures without one block of images at a time; `block` (images) says which block each is in."""
+        ...
+
     def exchanged(self, other: Evidence, swaps: NDArray[np.float64]) -> tuple[Figures, Figures] | None:
         """The figures of two runs after the images with a 1 (R, images) changed sides; None if they can't change."""
         ...

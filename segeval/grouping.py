@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +95,17 @@ def group_of_image(keys: Sequence[Key], groups: Mapping[Any, str]) -> NDArray[np
         raise SegevalError("is in no group", key=key, remedy="give every image a group, itself alone if need be")
     number: dict[str, int] = {}
     return np.array([number.setdefault(name, len(number)) for name in found], np.int64)
+
+
+def among(groups: Mapping[Any, str], keys: Sequence[Key], known: Iterable[Key]) -> dict[Any, str]:
+    """The groups without those of images that are known but not among `keys`."""
+    kept = {str(key) for key in keys}
+    dropped = {str(key) for key in known} - kept
+
+    def is_dropped(image: str) -> bool:
+        return image not in kept and bool(dropped & {image, os.path.splitext(image)[0]})
+
+    return {image: name for image, name in groups.items() if not is_dropped(str(image))}
 
 
 def _read(path: str | os.PathLike[str]) -> str:

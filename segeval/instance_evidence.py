@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from segeval.errors import SegevalError
 from segeval.instance_geometry import BadInstanceError, Runs, Side
 from segeval.instance_kinds import FLOOR, KIND_COLUMNS, POSITIVE, UNMET_COLUMNS, kind_rows
-from segeval.samples import Pair
-from segeval.tally import Rows
+from segeval.samples import Key, Pair
+from segeval.tally import Rows, image_digest
 
 # Images whose masks are decoded at once: enough to spread the cost of a call, little enough to stay in the cache.
-CHUNK = 64
+CHUNK = 128
 
 # Just below one, so that a perfect overlap passes a threshold of one.
 HIGHEST_THRESHOLD = 1 - 1e-10
@@ -219,6 +219,20 @@ def _truth_rows(image: Array, classes: Array, crowd: Array, area: Array, ranges:
         "truths": np.add.reduceat(inside.astype(np.int64), cells),
         "crowds": np.add.reduceat(crowd.astype(np.int64), cells),
     }
+
+
+def image_digests(images: Sequence[tuple[Key, int, int]], contents: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """64 bits for each image's truth, from its key, height, width and the sum of its truths' hashes."""
+    numbers = [k if type(k) is int and -(2**63) <= k < 2**63 else None for k, _, _ in images]
+    heads = np.array([0 if n is None else n for n in numbers], np.int64).view(np.uint64)
+    for i, (number, (key, _, _)) in enumerate(zip(numbers, images, strict=True)):
+        if number is None:
+            heads[i] = image_digest(key)
+    sizes = np.array([(h, w) for _, h, w in images], np.uint64).reshape(-1, 2)
+    state = contents
+    for part in (heads, sizes[:, 0], sizes[:, 1]):
+        state = (state ^ (state >> np.uint64(31)) ^ part) * np.uint64(0x9E3779B97F4A7C15)
+    return state ^ (state >> np.uint64(32))
 
 
 def tables_of(chunks: Sequence[Evidence], firsts: Sequence[int], terms: Terms) -> dict[str, Rows]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from segeval.evidence_form import Evidence, Figures
 from segeval.instance import RECALLS, InstanceAP, places
+from segeval.resampling import left_out
 from segeval.samples import Key
 from segeval.tally import Tally
 
@@ -47,6 +48,10 @@ class DetectionEvidence:
         values = np.array([p[0] for p in parts]).reshape(len(parts), len(self.values))
         classes = np.array([p[1] for p in parts]).reshape(len(parts), len(self.class_ids), len(self.figures))
         return Figures(values, classes)
+
+    def without(self, block: NDArray[np.int64], indices: range) -> Figures:
+        """The figures without one block of images at a time; `block` (images) says which block each is in."""
+        return self.at(left_out(block, indices))
 
     def exchanged(self, other: Evidence, swaps: NDArray[np.float64]) -> tuple[Figures, Figures] | None:
         """None: swapping detections would take the scores of two systems for exchangeable."""

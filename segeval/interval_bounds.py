@@ -57,19 +57,26 @@ def _scaled(
     its mean is off (AP rises, rare classes drop out) and, where few images hold a class, its spread is too small; the
     jackknife's variance is biased upward instead (Efron & Stein 1981).
     """
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean, spread = _moments(samples)
-        _, wide = _moments(left)
-        count = (~np.isnan(left)).sum(axis=0)
-        factor = np.maximum(1.0, np.nan_to_num(wide * np.sqrt(np.maximum(count - 1, 0)) / spread, nan=1.0, posinf=1.0))
-        moved: NDArray[np.float64] = estimate + (ends - mean) * factor
+    mean, _ = _moments(samples)
+    moved: NDArray[np.float64] = estimate + (ends - mean) * stretch(samples, left)
     return moved
+
+
+def stretch(samples: NDArray[np.float64], left: NDArray[np.float64]) -> NDArray[np.float64]:
+    """max(1, s_jackknife / s_bootstrap) of resampled (B, C) and leave-one-out numbers (N, C); 1 without spread."""
+    _, spread = _moments(samples)
+    _, wide = _moments(left)
+    count = (~np.isnan(left)).sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratio = wide * np.sqrt(np.maximum(count - 1, 0)) / spread
+    factor: NDArray[np.float64] = np.maximum(1.0, np.nan_to_num(ratio, nan=1.0, posinf=1.0))
+    return factor
 
 
 def _moments(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean and standard deviation (over the count) of what is defined in each column."""
     there = ~np.isnan(values)
-    count = there.sum(axis=0)
+    count = np.where(there.any(axis=0), there.sum(axis=0), np.nan)
     mean = np.where(there, values, 0).sum(axis=0) / count
     return mean, np.sqrt(np.where(there, (values - mean) ** 2, 0).sum(axis=0) / count)
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segeval.evidence_form import Evidence
+from segeval.interval_bounds import stretch
 from segeval.resampling import Interval, chunks, every_swap, in_threads, swapped
 from segeval.workers import available_workers
 
@@ -15,15 +16,20 @@ from segeval.workers import available_workers
 EQUAL = 1e-12
 
 
-def bootstrap_p(samples: NDArray[np.float64], observed: NDArray[np.float64]) -> NDArray[np.float64]:
+def bootstrap_p(
+    samples: NDArray[np.float64], observed: NDArray[np.float64], left: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
     """Two-sided p of differences (M) from bootstrapped ones (B, M): the paired bootstrap, shifted to no difference.
 
-    p = (1 + #{|d* - m| >= |d|}) / (B + 1) with m the mean of the d* (Efron & Tibshirani 1993, chapter 16; Davison &
-    Hinkley 1997 for the 1). Undefined resamples leave the count; NaN where d is undefined, or half of the resamples.
+    p = (1 + #{f |d* - m| >= |d|}) / (B + 1) with m the mean of the d* (Efron & Tibshirani 1993, chapter 16; Davison &
+    Hinkley 1997 for the 1). With leave-one-out differences `left` (N, M), f is that of the scaled interval
+    (`interval_bounds.stretch`), else 1, which calls too much different where classes are rare. Undefined resamples
+    leave the count; NaN where d is undefined, or half of the resamples.
     """
     there = ~np.isnan(samples)
     mean = np.where(there, samples, 0).sum(axis=0) / np.maximum(there.sum(axis=0), 1)
-    return _share(np.abs(samples - mean), observed, known=1)
+    factor = 1.0 if left is None else stretch(samples, left)
+    return _share(factor * np.abs(samples - mean), observed, known=1)
 
 
 def randomization_p(

@@ -80,10 +80,7 @@ class Study:
             bounds(samples.values, once.values[0], self.interval, None if left is None else left.values),
             bounds(samples.classes, once.classes[0], self.interval, None if left is None else left.classes),
         )
-        kept = tuple(w for w in self.results[i].warnings if w.code != statistics.RARE_CODE)
-        return statistics.attach(
-            self.results[i].with_(warnings=kept), self.evidences[i], ends, self.interval, self.group
-        )
+        return statistics.attach(self.results[i], self.evidences[i], ends, self.interval, self.group)
 
     def differences(self, i: int, j: int) -> list[PairDifference]:
         """``j - i`` for every headline value."""
@@ -91,7 +88,7 @@ class Study:
         observed = self.once[j].values[0] - self.once[i].values[0]
         left = None if self.left is None else self.left[j].values - self.left[i].values
         low, high = bounds(samples, observed, self.interval, left, -1.0)
-        p = bootstrap_p(samples, observed)
+        p = bootstrap_p(samples, observed, left if self.interval.method == "scaled" else None)
         q = randomization_p(self.evidences[i], self.evidences[j], self.interval, self.unit, self.workers)
         columns = [c.tolist() for c in (observed, low, high, p, q)]
         return [PairDifference(n, *row) for n, *row in zip(self.evidences[i].values, *columns, strict=True)]

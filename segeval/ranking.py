@@ -84,7 +84,7 @@ def rank_runs(
     columns
         The values shown; those of `COLUMNS` if None. The one that sorts is always among them.
     interval
-        How intervals and tests are made; the defaults of `Interval` if None.
+        How intervals and tests are made; `Interval.for_pairs` if None.
     groups
         The group of each image, for images that depend on one another.
     workers
@@ -115,7 +115,8 @@ def rank_runs(
     for family in families:
         others = [results[f[0]] for f in families if f is not family and results[f[0]].task == results[family[0]].task]
         runs = {name: results[name] for name in family}
-        boards.append(_board(runs, sort, columns, interval or Interval(), groups, workers, others))
+        pairs = len(runs) * (len(runs) - 1) // 2
+        boards.append(_board(runs, sort, columns, interval or Interval.for_pairs(pairs), groups, workers, others))
     return tuple(boards)
 
 

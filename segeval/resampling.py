@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,8 +59,23 @@ class Interval:
             raise SegevalError(f"{self.level} is no confidence level", remedy="give a number such as 0.95")
         if not 1 <= self.resamples <= MOST_RESAMPLES:
             raise SegevalError(f"{self.resamples} resamples can't be drawn", remedy="give a count such as 1000")
+        if self.resamples * self.alpha < 2:
+            raise SegevalError(
+                f"{self.resamples} resamples say nothing about the outer {100 * self.alpha / 2:g}% on each side",
+                remedy=f"give at least {math.ceil(2 / self.alpha)}",
+            )
         if not 0 <= self.seed < 2**63:
             raise SegevalError(f"{self.seed} is no seed", remedy="give a whole number from 0")
+
+    @classmethod
+    def for_pairs(cls, pairs: int, **settings: Any) -> Interval:
+        """Settings with enough resamples, unless they are given, for each of so many corrected tests to succeed."""
+        made = cls(**settings)
+        return made if "resamples" in settings else replace(made, resamples=max(made.resamples, made.least(pairs)))
+
+    def least(self, pairs: int) -> int:
+        """Resamples at which Holm's correction over so many pairs leaves the smallest p at half of alpha."""
+        return math.ceil(2 * pairs / self.alpha)
 
     @property
     def leaves_out(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from segeval import tables
@@ -30,6 +31,22 @@ def attribute_table(found: Slices, attribute: str) -> Table:
     with_ends = any(row[-1] for row in rows)
     headers = (attribute, "images", *names, *([f"{names[0]} interval"] if with_ends else []))
     return Table(headers, tuple(row if with_ends else row[:-1] for row in rows), title=title)
+
+
+def compared(slices: Sequence[Slices], names: Sequence[str], metric: str, form: str) -> str:
+    """One metric of several systems, a table for each attribute; differences are from the first system."""
+    first = slices[0]
+    drawn = []
+    for attribute in dict.fromkeys(s.attribute for s in first.slices):
+        rows = []
+        for k, s in enumerate(first.slices):
+            if s.attribute == attribute:
+                values = [one.slices[k].result.values[metric] for one in slices]
+                changes = [signed(v - values[0]) for v in values[1:]]
+                rows.append((s.value, str(s.result.images), *map(percent, values), *changes))
+        headers = (attribute, "images", *names, *(f"Δ {name}" for name in names[1:]))
+        drawn.append(tables.FORMATS[form](Table(headers, tuple(rows), title=f"{metric} by {attribute}")))
+    return "\n\n".join(drawn)
 
 
 def exact_table(found: Slices) -> Table:

@@ -11,13 +11,13 @@ from segeval.errors import Caution, SegevalError
 from segeval.evidence import evidence_of
 from segeval.evidence_form import Evidence, Figures
 from segeval.interval_bounds import bounds
-from segeval.resampling import Interval, blocks, chunks, drawn, in_threads, left_out
+from segeval.resampling import Interval, blocks, chunks, drawn, in_threads
 from segeval.result import Result
 from segeval.workers import available_workers
 
 RARE_CODE = "rare-classes"
 
-# A class in fewer images than this makes intervals too narrow; see benchmarks/COVERAGE.md.
+# A class in fewer images than this makes intervals rough; see benchmarks/COVERAGE.md.
 RARE = 100
 
 
@@ -74,7 +74,7 @@ def attach(
         intervals=values,
         class_intervals=classes,
         interval_signature=interval.signature(units, word),
-        warnings=(*result.warnings, *cautions(evidence, groups)),
+        warnings=(*(w for w in result.warnings if w.code != RARE_CODE), *cautions(evidence, groups)),
     )
 
 
@@ -134,11 +134,10 @@ def jackknife(evidences: Sequence[Evidence], unit: NDArray[np.int64], workers: i
     """The figures of every run without one unit at a time (or one block of units, where AP has many)."""
     units = int(unit.max()) + 1
     block = blocks(units, min(e.most_blocks for e in evidences))
-    count = int(block.max()) + 1
+    count, block = int(block.max()) + 1, block[unit]
 
     def work(part: range) -> list[Figures]:
-        weights = _expand(left_out(block, part), unit)
-        return [evidence.at(weights) for evidence in evidences]
+        return [evidence.without(block, part) for evidence in evidences]
 
     parts = in_threads(work, list(chunks(count, len(unit))), workers or available_workers())
     return [_joined([part[e] for part in parts]) for e in range(len(evidences))]
@@ -172,6 +171,6 @@ def cautions(evidence: Evidence, groups: NDArray[np.int64] | None) -> list[Cauti
     more = f" and {len(rare) - 5} more" if len(rare) > 5 else ""
     text = (
         f"{len(rare)} of {int((seen > 0).sum())} classes are in fewer than {RARE} {word}: {named}{more}; "
-        "their intervals, and those of means over them, are too narrow"
+        "their intervals are rough, and below about 10 not to be relied on"
     )
     return [Caution(RARE_CODE, text)]

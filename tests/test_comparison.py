@@ -204,12 +204,25 @@ def test_undefined_values_are_dashes_and_nulls():
     assert math.isnan(lost.value)
 
 
+def test_many_runs_need_many_resamples():
+    runs = {str(seed): run_of("semantic", seed, 5, classes=2) for seed in range(9)}
+    found = compare(runs)
+    assert found.interval.resamples == 2 * 36 * 20
+    assert "few-resamples" not in {w.code for w in found.warnings}
+    found = compare(runs, interval=Interval(resamples=700))
+    (caution,) = [w for w in found.warnings if w.code == "few-resamples"]
+    assert "36 pairs can be significant: give at least 1440" in caution.message
+
+
 def test_groups_are_drawn_together():
     runs = {"a": run_of("semantic", 1, 12), "b": run_of("semantic", 2, 12)}
     groups = {str(i): f"video {i // 3}" for i in range(12)}
     found = compare(runs, interval=FAST, groups=groups)
     assert found.interval_signature.get("groups") == "4"
     assert "over 4 groups" in render(found)
+    fewer = {"a": runs["a"], "b": subset(runs["b"], range(10))}
+    found = compare(fewer, interval=FAST, groups=groups, allow=["truth"])
+    assert found.interval_signature.get("groups") == "4"
     with pytest.raises(SegevalError, match="image 11: is in no group"):
         compare(runs, groups={k: v for k, v in groups.items() if k != "11"})
     with pytest.raises(SegevalError, match="the groups name the image '99'"):

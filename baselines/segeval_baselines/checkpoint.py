@@ -20,10 +20,11 @@ from segeval.files import write_atomic
 from segeval.taxonomy import Taxonomy
 from segeval.version import __version__
 from segeval_baselines.recipes import Recipe
+from segeval_baselines.weights import read_plain
 from segeval_baselines.zoo import build
 
 FORMAT = 1
-BUNDLED = Path(__file__).parent / "weights"
+BUNDLED = Path(__file__).parent / "bundled"
 _DAMAGED = "train again, or take another checkpoint"
 
 
@@ -119,7 +120,7 @@ def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> Che
         if file.suffix == ".safetensors":
             header, weights, training = _read_safetensors(file)
         else:
-            data = torch.load(file, map_location=device, weights_only=True)
+            data = read_plain(file, device)
             header, weights, training = data, data["weights"], data.get("training", {})
         if header["format"] != FORMAT:
             raise SegevalError(

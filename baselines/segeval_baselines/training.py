@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -25,14 +27,21 @@ from segeval_baselines.optimisers import Average, make_optimiser, set_rate
 from segeval_baselines.state import Moment, Report, State, interruptions
 from segeval_baselines.survey import survey
 from segeval_baselines.validation import validate
-from segeval_baselines.weights import IMAGENET, load_weights
+from segeval_baselines.weights import IMAGENET, LoadReport, load_weights
 from segeval_baselines.zoo import build
 
 ENTRIES = 50
 """History entries of a training."""
 
 
-def train(job: Job, out: str | Path, *, resume: bool = False, report: Report | None = None) -> Checkpoint:
+def train(
+    job: Job,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    report: Report | None = None,
+    announce: Callable[[str], object] | None = None,
+) -> Checkpoint:
     """Train a network.
 
     Parameters
@@ -46,6 +55,8 @@ def train(job: Job, out: str | Path, *, resume: bool = False, report: Report | N
         Go on from ``last.pt``.
     report
         Called at every history entry.
+    announce
+        Called with what became of the published weights, as a table.
 
     Returns
     -------
@@ -68,6 +79,8 @@ def train(job: Job, out: str | Path, *, resume: bool = False, report: Report | N
             for name in ("last.pt", "best.pt"):
                 (folder / name).unlink(missing_ok=True)
         loop = _Loop(job, folder, group, resume)
+        if loop.loaded and announce and group.leads:
+            announce(loop.loaded.table())
         try:
             loop.run(report)
         except RuntimeError as error:
@@ -77,6 +90,10 @@ def train(job: Job, out: str | Path, *, resume: bool = False, report: Report | N
                     f"out of memory with {job.recipe.batch} crops of {size} a step",
                     remedy="lower --batch or --crop, or give --amp",
                 ) from None
+            raise
+        except ValueError as error:
+            if "more than 1 value per channel" in str(error):
+                raise SegevalError("batch normalisation needs more than one image", remedy="give --batch 2") from None
             raise
         return load_checkpoint(folder)
 
@@ -95,8 +112,9 @@ class _Loop:
         self.mean: tuple[float, ...]
         self.std: tuple[float, ...]
         self.mean, self.std = (counts.mean, counts.std) if job.weights is None else IMAGENET
+        self.loaded: LoadReport | None = None
         if job.weights is not None and not resume:
-            load_weights(network, Path(job.weights))
+            self.loaded = load_weights(network, Path(job.weights))
         self.state = State()
         saved = None
         if resume:
@@ -164,15 +182,17 @@ class _Loop:
     def _step(self, module: nn.Module, batch: Batch, fraction: float) -> None:
         job, state, device = self.job, self.state, self.group.device
         # Dropout draws from a stream of its own in every step, so that resuming needs no generator's state.
-        torch.manual_seed(hash((job.seed, state.step, self.group.rank)) & 0x7FFFFFFF)
+        drawn = np.random.SeedSequence((job.seed, 3, state.step, self.group.rank)).generate_state(1)
+        torch.manual_seed(int(drawn[0]))
         module.train()
         images = normalise(batch.images.to(device, non_blocking=True), self.mean, self.std)
         images = images.contiguous(memory_format=self.layout)
         with torch.autocast(device.type, torch.bfloat16, enabled=job.amp):
             logits = module(images)
         loss = self.objective(logits, batch.labels.to(device, non_blocking=True))
-        if self.group.any(not math.isfinite(loss.item())):
-            raise SegevalError(f"the loss is {loss.item()} at step {state.step + 1}", remedy=self._last_good())
+        value = float(loss.item())
+        if self.group.any(not math.isfinite(value)):
+            raise SegevalError(f"the loss is {value} at step {state.step + 1}", remedy=self._last_good())
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         if job.recipe.clip is not None:
@@ -181,7 +201,7 @@ class _Loop:
         self.optimiser.step()
         self.average.update(self.network)
         state.step += 1
-        state.losses += loss.item()
+        state.losses += value
         state.counted += 1
 
     def _last_good(self) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -47,6 +49,14 @@ class LoadReport:
         return "\n".join(lines)
 
 
+def read_plain(path: Path, device: torch.device | str = "cpu") -> Any:
+    """The tensors and plain values of a file that torch saved; nothing is executed, whatever the file holds."""
+    with warnings.catch_warnings():
+        # What torch has to say about foreign pickles is said by the error that follows.
+        warnings.simplefilter("ignore")
+        return torch.load(path, map_location=device, weights_only=True)
+
+
 def read_weights(path: Path) -> dict[str, Tensor]:
     """A state dictionary from a ``.pth``/``.pt`` or ``.safetensors`` file, without unpickling objects.
 
@@ -60,7 +70,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             from safetensors.torch import load_file
 
             return dict(load_file(path))
-        data = torch.load(path, map_location="cpu", weights_only=True)
+        data = read_plain(path)
     except FileNotFoundError:
         raise SegevalError("no such file", file=path, remedy="check the path") from None
     except Exception as error:  # both readers raise whatever the bytes lead to

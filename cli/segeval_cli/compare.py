@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from segeval.errors import SegevalError
 from segeval.files import write_atomic
+from segeval.grouping import read_attributes
+from segeval.result import plain
 from segeval.runs import load_runs
-from segeval_cli.intervals import add_resampling_options, groups_of, interval_of
+from segeval_cli.intervals import add_resampling_options, add_slices_option, group_numbers, groups_of, interval_of
 from segeval_cli.progress import print_cautions
+from segeval_cli.reporting import add_images_option, ready, write
+
+if TYPE_CHECKING:
+    from segeval.comparison import Comparison
+    from segeval.slices import Slices
 
 FORMS = ("text", "json", "markdown", "csv", "latex", "html")
 
@@ -33,8 +42,12 @@ def add_parser(commands: Any) -> None:
         "--allow", action="append", default=[], metavar="KEY", help="go on although the runs differ in this key"
     )
     add_resampling_options(parser.add_argument_group("intervals"))
+    add_slices_option(parser)
     out = parser.add_argument_group("output")
-    out.add_argument("--out", metavar="FILE", help="also write a file: .html, .md, .csv, .tex, .json or .txt")
+    out.add_argument(
+        "--out", metavar="FILE", help="also write a file: .html (a report), .md, .csv, .tex, .json or .txt"
+    )
+    add_images_option(out)
     out.add_argument("--format", choices=FORMS, default="text", help="what is printed (default: text)")
     out.add_argument("--quiet", action="store_true", help="no notes on stderr")
     out.add_argument("--workers", type=int, metavar="N", help="threads (default: one a core)")
@@ -45,22 +58,57 @@ def run(args: argparse.Namespace) -> int:
     if len(args.runs) < 2:
         args.parser.error("one run is no comparison: give two or more")
     from segeval.comparison import compare
-    from segeval.comparison_tables import render
 
     form = form_of(args.out)
+    ready(args, args.out if form == "html" else None)
+    attributes = read_attributes(args.slices) if args.slices else None
     found = compare(
         load_runs(args.runs),
-        interval=interval_of(args),
+        interval=interval_of(args, len(args.runs)),
         allow=args.allow,
         metric=args.metric,
         groups=groups_of(args),
         workers=args.workers,
     )
+    slices = None if attributes is None else sliced(found, attributes, args)
     print_cautions(found.warnings, args.quiet)
-    if args.out:
-        write_atomic(args.out, render(found, form) + "\n")
-    print(render(found, args.format))
+    if form == "html" and args.out:
+        write([s.result for s in found.systems], found, args, path=args.out, slices=slices)
+    elif args.out:
+        write_atomic(args.out, rendered(found, slices, form) + "\n")
+    print(rendered(found, slices, args.format))
     return 0
+
+
+def sliced(found: Comparison, attributes: Mapping[str, Mapping[str, str]], args: argparse.Namespace) -> list[Slices]:
+    """The slices of every system, with intervals as the comparison has them."""
+    from segeval.slices import slice_result
+
+    return [
+        slice_result(
+            s.result,
+            attributes,
+            interval=found.interval,
+            groups=group_numbers(s.result, args),
+            workers=args.workers,
+        )
+        for s in found.systems
+    ]
+
+
+def rendered(found: Comparison, slices: Sequence[Slices] | None, form: str) -> str:
+    """The comparison and its slices; in JSON they are one object, and a table of CSV holds no slices."""
+    from segeval import comparison_tables
+    from segeval.slice_tables import compared, to_dict
+
+    if slices is None or form == "csv":
+        return comparison_tables.render(found, form)
+    names = [s.name for s in found.systems]
+    if form == "json":
+        more = {"slices": {name: to_dict(one) for name, one in zip(names, slices, strict=True)}}
+        whole = plain(comparison_tables.to_dict(found) | more)
+        return json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False)
+    return comparison_tables.render(found, form) + "\n\n" + compared(slices, names, found.metric, form)
 
 
 def form_of(path: str | None) -> str:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from segeval import statistics
 from segeval.grouping import group_of_image, read_attributes, read_groups
 from segeval.resampling import METHODS, Interval
 from segeval.result import Result
-from segeval.slices import Slices, slice_result
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from segeval.slices import Slices
 
 
 def add_interval_options(parser: argparse.ArgumentParser) -> None:
@@ -21,6 +22,11 @@ def add_interval_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("intervals")
     group.add_argument("--intervals", action="store_true", help="bootstrap an interval for every number")
     add_resampling_options(group)
+    add_slices_option(group)
+
+
+def add_slices_option(group: Any) -> None:
+    """Declare where attributes of images are found: `compare` has this too."""
     group.add_argument(
         "--slices", metavar="CSV|JSON", help="image and attributes: every number for each value of each attribute"
     )
@@ -30,7 +36,12 @@ def add_resampling_options(group: Any) -> None:
     """Declare how resampling is done: `compare` and `leaderboard` have these too."""
     default = Interval()
     group.add_argument("--level", type=float, metavar="P", help=f"confidence level (default: {default.level})")
-    group.add_argument("--resamples", type=int, metavar="N", help=f"data sets drawn (default: {default.resamples})")
+    group.add_argument(
+        "--resamples",
+        type=int,
+        metavar="N",
+        help=f"data sets drawn (default: {default.resamples}, or more for many runs)",
+    )
     group.add_argument("--seed", type=int, metavar="N", help=f"of the random numbers (default: {default.seed})")
     group.add_argument("--method", choices=METHODS, help=f"of the interval (default: {default.method})")
     group.add_argument(
@@ -38,10 +49,11 @@ def add_resampling_options(group: Any) -> None:
     )
 
 
-def interval_of(args: argparse.Namespace) -> Interval:
-    """The settings that were given, over the defaults."""
+def interval_of(args: argparse.Namespace, runs: int = 1) -> Interval:
+    """The settings that were given, over the defaults; enough resamples to compare so many runs."""
     given = {name: getattr(args, name) for name in ("level", "resamples", "seed", "method")}
-    return Interval(**{name: value for name, value in given.items() if value is not None})
+    pairs = runs * (runs - 1) // 2
+    return Interval.for_pairs(pairs, **{name: value for name, value in given.items() if value is not None})
 
 
 def groups_of(args: argparse.Namespace) -> Mapping[str, str] | None:
@@ -61,12 +73,18 @@ def check_early(args: argparse.Namespace) -> None:
     groups_of(args)
     if args.slices:
         read_attributes(args.slices)
+    if args.fail_if_worse:
+        from segeval.runs import load_run
+
+        load_run(args.fail_if_worse)
 
 
 def with_intervals(result: Result, args: argparse.Namespace) -> Result:
     """The result with its intervals, if --intervals asks for them."""
     if not args.intervals:
         return result
+    from segeval import statistics
+
     number = group_numbers(result, args)
     return statistics.with_intervals(result, interval_of(args), groups=number, workers=args.workers)
 
@@ -81,6 +99,8 @@ def slices_of(result: Result, args: argparse.Namespace) -> Slices | None:
     """Every number for each value of each attribute, if --slices asks for them."""
     if not args.slices:
         return None
+    from segeval.slices import slice_result
+
     return slice_result(
         result,
         read_attributes(args.slices),

@@ -37,11 +37,12 @@ def run(args: argparse.Namespace) -> int:
     from segeval.ranking_tables import render
 
     form = form_of(args.out)
+    runs = load_runs(find_runs(args.places))
     boards = rank_runs(
-        load_runs(find_runs(args.places)),
+        runs,
         sort=args.sort,
         columns=args.columns,
-        interval=interval_of(args),
+        interval=interval_of(args, len(runs)),
         groups=groups_of(args),
         workers=args.workers,
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from segeval.errors import SegevalError
+from segeval.readers.classes import read_classes
 from segeval_cli.progress import notice
 from segeval_cli.train import require_torch
 
@@ -21,7 +22,10 @@ def add_parser(commands: Any) -> None:
     )
     parser.set_defaults(parser=parser)
     parser.add_argument("checkpoint", nargs="?", metavar="CHECKPOINT", help="a file, or the folder of a training")
-    parser.add_argument("--model", metavar="NAME", help="a network that comes with the package: unet-demo, ...")
+    parser.add_argument("--model", metavar="NAME", help="a bundled network (unet-demo, ...), or one with --weights")
+    parser.add_argument("--weights", metavar="FILE", help="published weights of --model, such as fcn_resnet50's")
+    parser.add_argument("--classes", metavar="FILE|N", help="classes of --weights (default: the 21 of VOC)")
+    parser.add_argument("--image-scale", type=float, default=1.0, metavar="F", help="factor on images for --weights")
     parser.add_argument("--reference", metavar="NAME", help="no network: constant, mode, colour or colour-position")
     parser.add_argument("--data", metavar="SPEC", help="what a reference is counted on (its train split)")
     parser.add_argument("--images", required=True, metavar="DIR", help="folder of images")
@@ -44,6 +48,8 @@ def run(args: argparse.Namespace) -> int:
     given = [x for x in (args.checkpoint, args.model, args.reference) if x is not None]
     if len(given) != 1:
         args.parser.error("give one of CHECKPOINT, --model and --reference")
+    if args.weights is not None and args.model is None:
+        args.parser.error("--weights needs --model")
     if args.reference is not None and args.data is None:
         args.parser.error("--reference needs --data")
     if Path(args.out).is_file():
@@ -62,11 +68,19 @@ def _network(args: argparse.Namespace) -> int:
     from segeval_baselines.group import device_of
     from segeval_baselines.inference import View
     from segeval_baselines.prediction import Outputs, predict_folder
+    from segeval_baselines.published import VOC, published_checkpoint
 
-    if args.model is not None and args.model not in bundled():
-        raise SegevalError(f"no network {args.model!r} comes with the package", remedy=f"take {', '.join(bundled())}")
     device = device_of(args.device)
-    checkpoint = load_checkpoint(args.checkpoint or args.model, device)
+    if args.weights is not None:
+        taxonomy = read_classes(args.classes)[0] if args.classes else VOC
+        checkpoint = published_checkpoint(args.model, args.weights, taxonomy=taxonomy, image_scale=args.image_scale)
+    else:
+        if args.model is not None and args.model not in bundled():
+            known = ", ".join(bundled())
+            raise SegevalError(
+                f"no network {args.model!r} comes with the package", remedy=f"take {known}, or --weights"
+            )
+        checkpoint = load_checkpoint(args.checkpoint or args.model, device)
     outputs = Outputs(Path(args.out), args.probabilities, args.overlays)
     view = View(args.window, args.overlap, args.flip, tuple(args.scales))
 

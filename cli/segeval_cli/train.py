@@ -85,7 +85,13 @@ def run(args: argparse.Namespace) -> int:
     if out.is_file():
         raise SegevalError("is a file, not a folder", file=out, remedy="give --out a folder")
     job = Job.from_json(out / "job.json") if args.resume else asked(args)
-    checkpoint = train(job, out, resume=args.resume, report=None if args.quiet else Line())
+    checkpoint = train(
+        job,
+        out,
+        resume=args.resume,
+        report=None if args.quiet else Line(),
+        announce=None if args.quiet else lambda table: print(table, file=sys.stderr),
+    )
     if not args.quiet and sys.stderr.isatty():
         print(file=sys.stderr)
     score = checkpoint.notes.get("validation mIoU")

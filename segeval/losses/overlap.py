@@ -1,20 +1,19 @@
 """Soft overlaps of prediction and truth: the sums under every region loss.
 
-With class indices and a softmax the sums and their gradient are taken image by image, so that no one-hot truth and no
-probabilities of the whole batch are ever held: the peak is the logits, their gradient and one image's worth of work.
+With class indices and a softmax they are streamed: no one-hot truth and no probabilities of the whole batch are held.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from segeval.errors import SegevalError
 from segeval.losses.encoding import Encoded
+from segeval.losses.streaming import softmax_sums
 
 SoftForm = Literal["product", "difference"]
 
@@ -70,39 +69,5 @@ def _index_sums(encoded: Encoded, squared: bool) -> tuple[Tensor, Tensor, Tensor
     truth = torch.zeros_like(logits[:, :, 0])
     ones = torch.ones_like(logits[:, 0]) if mask is None else mask
     truth.scatter_add_(1, labels, ones)
-    common, size = _SoftmaxSums.apply(logits, labels, mask, squared)  # type: ignore[no-untyped-call]
+    common, size = softmax_sums(logits, labels, mask, squared)
     return common, size, truth
-
-
-class _SoftmaxSums(torch.autograd.Function):
-    """(sum of p_c where the label is c, sum of p_c or its square), each (N, C), from logits (N, C, P)."""
-
-    @staticmethod
-    def forward(ctx: Any, logits: Tensor, labels: Tensor, mask: Tensor | None, squared: bool) -> tuple[Tensor, Tensor]:
-        N, C, _ = logits.shape
-        common, size = logits.new_zeros(N, C), logits.new_empty(N, C)
-        for n in range(N):
-            p = torch.softmax(logits[n], 0)
-            hit = p.gather(0, labels[n : n + 1])[0]
-            common[n].scatter_add_(0, labels[n], hit if mask is None else hit * mask[n])
-            if squared:
-                p = p.square_()
-            size[n] = p.sum(1) if mask is None else p @ mask[n]
-        ctx.save_for_backward(logits, labels, mask)
-        ctx.squared = squared
-        return common, size
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, d_common: Tensor, d_size: Tensor) -> tuple[Tensor, None, None, None]:
-        logits, labels, mask = ctx.saved_tensors
-        grad = torch.empty_like(logits, memory_format=torch.contiguous_format)
-        for n in range(logits.shape[0]):
-            p = torch.softmax(logits[n], 0)
-            # The gradient in p is d_size (times 2 p) everywhere, plus d_common at the true class.
-            g = p * (2 * d_size[n].unsqueeze(1)) if ctx.squared else d_size[n].unsqueeze(1).expand_as(p).contiguous()
-            g.scatter_add_(0, labels[n : n + 1], d_common[n][labels[n]].unsqueeze(0))
-            if mask is not None:
-                g *= mask[n]
-            grad[n] = torch.ops.aten._softmax_backward_data(g, p, 0, p.dtype)
-        return grad, None, None, None

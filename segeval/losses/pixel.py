@@ -18,6 +18,7 @@ from segeval.losses.encoding import (
     power,
     reduce_pixels,
 )
+from segeval.losses.streaming import softmax_costs
 
 Weight = Tensor | Sequence[float]
 
@@ -30,7 +31,9 @@ def pixel_cross_entropy(encoded: Encoded, smoothing: float = 0.0) -> Tensor:
         truth = truth * (1 - smoothing) + smoothing / 2
         return F.binary_cross_entropy_with_logits(logits[:, 0], truth, reduction="none")
     if labels is not None:
-        return F.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing)
+        if smoothing or torch.compiler.is_compiling():
+            return F.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing)
+        return softmax_costs(logits.flatten(2), labels.flatten(1)).view_as(labels)
     assert soft is not None
     soft = soft * (1 - smoothing) + smoothing / logits.shape[1]
     return -(soft * F.log_softmax(logits, 1)).sum(1)

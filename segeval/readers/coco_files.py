@@ -19,6 +19,9 @@ from segeval.errors import SegevalError
 from segeval.readers.coco_records import INTEGER_ROWS, REAL_ROWS, Records, records_of
 from segeval.readers.json_files import read_json
 
+# After so many records the pages that hold them are given back.
+RECORDS_AT_ONCE = 1 << 14
+
 
 @dataclass(frozen=True)
 class InstancesFile:
@@ -61,7 +64,9 @@ class Mapped:
         step = 1 << 20
         for low in range(0, len(self.bytes), step):
             part = self.bytes[low : low + step]
-            if part.max() > 127:
+            most = part.max()
+            self.release(low, low + step)
+            if most > 127:
                 try:
                     decoder.decode(part.tobytes())
                 except UnicodeDecodeError:
@@ -120,15 +125,18 @@ def scan_records(source: Mapped, at: int, masks: bool) -> tuple[Records, int] | 
     """The records of the array at a place and the place behind it, or None on a surprise."""
     from segeval.kernels import json_scan
 
-    text = source.bytes
+    text, released = source.bytes, at
     integers = np.empty((INTEGER_ROWS, 1024), np.int64)
     reals = np.empty((REAL_ROWS, 1024), np.float64)
     present = np.empty(1024, np.uint16)
     rings, numbers = np.zeros(1024, np.int64), np.empty(8192, np.float64)
     state, scratch = np.zeros(4, np.int64), (np.zeros(2, np.int64), np.zeros(4, np.float64))
     while True:
-        code = json_scan.scan(text, at, masks, integers, reals, present, rings, numbers, state, *scratch)
+        limit = min(int(state[0]) + RECORDS_AT_ONCE, len(present))
+        code = json_scan.scan(text, at, masks, integers, reals, present[:limit], rings, numbers, state, *scratch)
         count, ring_count, number_count, place = state.tolist()
+        source.release(released, place)
+        released = place
         if code == json_scan.SURPRISE:
             return None
         if code == json_scan.DONE:
@@ -139,6 +147,8 @@ def scan_records(source: Mapped, at: int, masks: bool) -> tuple[Records, int] | 
         def room(used: int, share: float = share) -> int:
             return min(max(2 * used, int(share * used)), 16 * used)
 
+        if code == json_scan.MORE_RECORDS and count < len(present):
+            continue
         if code == json_scan.MORE_RECORDS:
             integers, reals, present = (_wider(a, room(count)) for a in (integers, reals, present))
         elif code == json_scan.MORE_RINGS:

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from segeval.errors import SegevalError
 from segeval.kernels.inflate import Inflater, crc32
-from segeval.kernels.png import PADDING, lead_of, swap_bytes, unfilter
 from segeval.readers.png_chunks import (
     CHANNELS,
     ENCODE_AGAIN,
@@ -127,6 +126,8 @@ def decode_png(
     SegevalError
         Not a PNG, truncated, damaged, or larger than the limit.
     """
+    from segeval.kernels import png as kernels  # here, because numba takes long to load
+
     view = memoryview(data)
     header = read_header(view, file, limit)
     compressed = image_data(view, header, file)
@@ -141,7 +142,7 @@ def decode_png(
             if header.depth == 16:
                 pixels = pixels.view(np.uint16)
                 if sys.byteorder == "little":
-                    swap_bytes(pixels.reshape(-1))
+                    kernels.swap_bytes(pixels.reshape(-1))
             channels = CHANNELS[header.colour]
             shape = (header.height, stride * 8 // header.bits)
             pixels = pixels.reshape(shape if channels == 1 else (*shape, channels))
@@ -203,8 +204,10 @@ def _plausible_head(handle: int, size: int, file: str, limit: int | None) -> byt
 
 def _inflate(compressed: memoryview | bytes, size: int, scratch: Scratch, file: str) -> NDArray[np.uint8]:
     """The filtered rows, and the bytes after them that the kernels want."""
+    from segeval.kernels import png as kernels  # here, because numba takes long to load
+
     if size <= len(compressed) * _MOST_EXPANSION:
-        raw = scratch.take("raw", size + PADDING)
+        raw = scratch.take("raw", size + kernels.PADDING)
         if scratch.inflater.inflate(compressed, raw[:size]):
             return raw
     raise SegevalError(what_is_wrong(compressed, size), file=file, remedy=ENCODE_AGAIN)
@@ -214,10 +217,12 @@ def _plain(
     raw: NDArray[np.uint8], header: Header, width: int, height: int, scratch: Scratch, file: str
 ) -> NDArray[np.uint8]:
     """Unfiltered bytes, (height, stride)."""
+    from segeval.kernels import png as kernels  # here, because numba takes long to load
+
     stride = header.stride(width)
-    lead = lead_of(stride)
-    out = scratch.take("pixels", lead + height * stride + PADDING)
-    row = unfilter(raw, out, height, stride, max(1, header.bits // 8))
+    lead = kernels.lead_of(stride)
+    out = scratch.take("pixels", lead + height * stride + kernels.PADDING)
+    row = kernels.unfilter(raw, out, height, stride, max(1, header.bits // 8))
     if row >= 0:
         raise SegevalError(f"row {row} has a filter that PNG does not know", file=file, remedy=ENCODE_AGAIN)
     return out[lead : lead + height * stride].reshape(height, stride)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from segeval_baselines.cost import parameters
 from segeval_baselines.deeplab import DeepLabV3, DeepLabV3Plus
 from segeval_baselines.fcn import FCN, FCNResNet
 from segeval_baselines.pspnet import PSPNet
+from segeval_baselines.published import VOC, published_checkpoint
 from segeval_baselines.resnet import ResNet
 from segeval_baselines.segnet import SegNet, SegNetBasic
 from segeval_baselines.unet import UNet
@@ -19,6 +21,7 @@ from segeval_baselines.zoo import build
 from torch import nn
 
 from segeval.errors import SegevalError
+from segeval.taxonomy import Taxonomy
 from tests.baselines import published, slow
 
 
@@ -170,3 +173,19 @@ def test_prefixes_of_parallel_training_are_dropped() -> None:
     network = PSPNet(3, depth=18, width=8)
     state = {f"module.{k}": v for k, v in network.state_dict().items()}
     assert set(adapt(state, network)) == set(network.state_dict())
+
+
+def test_published_files_predict(tmp_path: Path) -> None:
+    assert VOC.names[15] == "person"
+    assert VOC.colours[:4] == ((0, 0, 0), (128, 0, 0), (0, 128, 0), (128, 128, 0))
+    assert VOC.colours[15] == (192, 128, 128)
+    state = published.filled(published.fcn_resnet(50))
+    torch.save(state, tmp_path / "fcn_resnet50.pth")
+    torch.save({k: v for k, v in state.items() if not k.startswith("aux_")}, tmp_path / "noaux.pth")
+    for name in ("fcn_resnet50.pth", "noaux.pth"):
+        checkpoint = published_checkpoint("fcn_resnet50", tmp_path / name)
+        assert torch.equal(checkpoint.weights["classifier.4.bias"], state["classifier.4.bias"])
+    with pytest.raises(SegevalError, match="isn't a deeplabv3_resnet50 of 21 classes"):
+        published_checkpoint("deeplabv3_resnet50", tmp_path / "fcn_resnet50.pth")
+    with pytest.raises(SegevalError, match="isn't a fcn_resnet50 of 5 classes"):
+        published_checkpoint("fcn_resnet50", tmp_path / "noaux.pth", taxonomy=Taxonomy.of(5))

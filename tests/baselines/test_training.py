@@ -98,6 +98,7 @@ def test_training_learns(toy: Path, tmp_path: Path) -> None:
     [
         Recipe(batch=2, optimiser="sgd", rate=0.01, schedule="step", class_weights="median", clip=1.0),
         Recipe(batch=2, loss="dice", schedule="constant", warmup=0.0, image_scale=0.5),
+        Recipe(batch=3, loss="lovasz_softmax", ema=0.5),
         Recipe(batch=2, loss="focal", loss_options=(("gamma", 1.0),), crop=(32, 32)),
     ],
 )
@@ -128,6 +129,12 @@ def test_an_unpadded_network_trains_and_validates(toy: Path, tmp_path: Path) -> 
     )
     checkpoint = train(job, tmp_path / "run")
     assert "validation mIoU" in checkpoint.notes
+
+
+def test_half_precision_trains(toy: Path, tmp_path: Path) -> None:
+    checkpoint = train(toy_job(toy, 2, validations=1, amp=True, channels_last=True), tmp_path / "run")
+    assert all(v.dtype != torch.bfloat16 for v in checkpoint.weights.values())
+    assert 0 <= checkpoint.notes["validation mIoU"] <= 1
 
 
 def test_seconds_are_a_budget_too(toy: Path, tmp_path: Path) -> None:
@@ -189,6 +196,12 @@ def test_wrong_jobs_are_told_in_one_line(toy: Path, tmp_path: Path) -> None:
             Budget(**budget)  # type: ignore[arg-type]
 
 
+def test_a_batch_of_one_is_told_where_it_can_not_be(toy: Path, tmp_path: Path) -> None:
+    job = toy_job(toy, 1, validations=0, recipe=Recipe(batch=1)).changed(model="pspnet", options={"width": 4})
+    with pytest.raises(SegevalError, match="needs more than one image; give --batch 2"):
+        train(job, tmp_path / "run")
+
+
 def test_schedules() -> None:
     poly = Recipe(schedule="poly", power=0.9, warmup=0.0)
     assert poly.factor(0.0) == 1.0
@@ -246,7 +259,10 @@ def test_published_weights_start_a_training(toy: Path, tmp_path: Path) -> None:
 
     job = toy_job(toy, 1, validations=0)
     made = train(job, tmp_path / "first")
-    started = train(job.changed(weights=str(tmp_path / "first" / "last.pt"), seed=7), tmp_path / "second")
+    tables: list[str] = []
+    start = job.changed(weights=str(tmp_path / "first" / "last.pt"), seed=7)
+    started = train(start, tmp_path / "second", announce=tables.append)
+    assert tables[0].startswith("loaded ")
     assert (started.mean, started.std) == IMAGENET
     assert isinstance(made, Checkpoint)
 

@@ -105,6 +105,42 @@ def test_compare_writes_the_form_that_the_name_asks_for(capsys, runs, tmp_path, 
     assert (tmp_path / f"c.{ending}").read_text(encoding="utf-8").startswith(starts[ending])
 
 
+def test_compare_writes_a_report(capsys, runs, folders, tmp_path):
+    pytest.importorskip("jinja2", reason="needs the extra [report]")
+    words = ("--out", tmp_path / "c.html", "--slices", folders / "slices.json", "--resamples", "60", "--quiet")
+    ran = segeval(capsys, "compare", runs / "poor", runs / "good", *words)
+    assert ran.code == 0, ran.err
+    page = (tmp_path / "c.html").read_text(encoding="utf-8")
+    assert page.lower().startswith("<!doctype html>")
+    assert page.rstrip().endswith("</html>")
+    assert "poor" in page
+    assert "night" in page
+    one_line(
+        segeval(capsys, "compare", runs / "poor", runs / "good", "--images", folders / "gt", "--quiet"), 1, "--images"
+    )
+
+
+def test_compare_by_slices(capsys, runs, folders):
+    words = (
+        "compare",
+        runs / "poor",
+        runs / "good",
+        "--slices",
+        folders / "slices.json",
+        "--resamples",
+        "60",
+        "--quiet",
+    )
+    text = segeval(capsys, *words).out
+    table = text[text.index("mIoU by light") :].splitlines()
+    assert table[1].split() == ["light", "images", "poor", "good", "Δ", "good"]
+    assert [line.split()[:2] for line in table[2:4]] == [["day", "6"], ["night", "6"]]
+    assert table[2].split()[-1].startswith("+")
+    data = json.loads(segeval(capsys, *words, "--format", "json").out)
+    assert set(data["slices"]) == {"poor", "good"}
+    assert [s["value"] for s in data["slices"]["good"]["slices"]] == ["day", "night"]
+
+
 def test_compare_refuses_in_one_line(capsys, runs, folders, tmp_path):
     one_line(segeval(capsys, "compare", runs / "poor", tmp_path / "none"), 1, "no saved run")
     one_line(segeval(capsys, "compare", runs / "poor", runs / "poor"), 1, "is given twice")

@@ -257,6 +257,17 @@ def test_bootstrap_p_is_the_share_of_all_resamples_at_six_images(seed):
     assert abs(p - exact) < 5 * math.sqrt(0.25 / 3000) + 1 / 3000
 
 
+def test_the_bootstrap_test_takes_the_wider_spread():
+    rng = np.random.default_rng(0)
+    samples, observed = rng.normal(0.1, 0.05, (999, 1)), np.array([0.1])
+    left = 0.1 + rng.normal(0, 1, (50, 1))
+    left *= 0.1 / (left.std() * math.sqrt(49))  # the jackknife finds twice the spread
+    plain, wide = bootstrap_p(samples, observed)[0], bootstrap_p(samples, observed, left)[0]
+    assert plain == pytest.approx(2 * stats.norm.sf(2), abs=0.03)
+    assert wide == pytest.approx(2 * stats.norm.sf(1), abs=0.05)
+    assert bootstrap_p(samples, observed, left / 100)[0] == plain
+
+
 @pytest.mark.parametrize("task", ["semantic", "panoptic"])
 def test_no_difference_is_called_real_too_often(task):
     """Two systems of one distribution: P(p <= alpha) stays below alpha plus noise."""
@@ -270,6 +281,15 @@ def test_no_difference_is_called_real_too_often(task):
     assert np.mean(found) > 0.3
 
 
+@given(tasks, seeds)
+def test_leaving_out_is_a_weight_of_none(task, seed):
+    evidence = evidence_of(run_of(task, seed, 7))
+    block = np.array([0, 1, 1, 2, 3, 0, 3])
+    found, expected = evidence.without(block, range(1, 4)), evidence.at(left_out(block, range(1, 4)))
+    assert same(found.values, expected.values)
+    assert same(found.classes, expected.classes)
+
+
 def test_left_out_blocks_cover_every_unit_once():
     block = resampling.blocks(1003, 50)
     assert set(block.tolist()) == set(range(50))
@@ -279,7 +299,17 @@ def test_left_out_blocks_cover_every_unit_once():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"method": "normal"}, {"level": 1.0}, {"level": 95}, {"resamples": 0}, {"seed": -1}, {"level": math.nan}]
+    "wrong",
+    [
+        {"method": "normal"},
+        {"level": 1.0},
+        {"level": 95},
+        {"resamples": 0},
+        {"resamples": 39},
+        {"resamples": 199, "level": 0.99},
+        {"seed": -1},
+        {"level": math.nan},
+    ],
 )
 def test_impossible_settings_are_refused(wrong):
     with pytest.raises(SegevalError):

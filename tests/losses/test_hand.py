@@ -29,7 +29,7 @@ CE = 2 * LN43 + LN4 + LN43
 
 def close(value: Tensor, expected: float) -> None:
     assert value.dtype == torch.float64
-    assert abs(float(value) - expected) < 1e-9, (float(value), expected)
+    assert abs(value.item() - expected) < 1e-9, (value.item(), expected)
 
 
 def test_cross_entropy() -> None:

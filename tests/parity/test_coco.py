@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from benchmarks.instance_inputs import generate
 from segeval.instance import AREA_RANGES, InstanceAP
 from segeval.readers.coco import CocoInstances, CocoResults
 from segeval.result import Result
@@ -175,6 +176,16 @@ def test_published_fixture(iou: str, stem: str) -> None:
     for row in result.per_class:
         assert (None if np.isnan(row["AP"]) else row["AP"]) == per_class[row["name"]]
     evaluation = official(json.loads(truth.read_text()), json.loads(results.read_text()), iou)
+    assert_equal(result, evaluation)
+    assert_classes_equal(result, evaluation)
+
+
+@pytest.mark.parametrize("iou", ["segm", "bbox"])
+def test_a_realistic_set(iou: str, tmp_path: Path) -> None:
+    truth, masks, boxes = generate(300, seed=3)
+    results = masks if iou == "segm" else boxes
+    result = score(*write(tmp_path, truth, results), iou)
+    evaluation = official(truth, results, iou)
     assert_equal(result, evaluation)
     assert_classes_equal(result, evaluation)
 
