@@ -165,6 +165,7 @@ def main() -> int:
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--compile", action="store_true", help="time our losses through torch.compile as well")
     parser.add_argument("--losses", nargs="+", default=list(peers()), choices=list(peers()))
+    parser.add_argument("--shapes", nargs="+", default=list(SHAPES), choices=list(SHAPES))
     parser.add_argument("--peak", nargs=3, metavar=("LOSS", "LABEL", "SHAPE"), help="print one peak in MiB (CPU)")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -173,7 +174,7 @@ def main() -> int:
         return 0
     where = torch.cuda.get_device_name() if arguments.device == "cuda" else platform.processor() or platform.machine()
     print(f"{where}, {arguments.threads} thread(s), torch {torch.__version__}, {arguments.repeats} repeats")
-    for shape in SHAPES:
+    for shape in arguments.shapes:
         logits, target = scene(SHAPES[shape], arguments.device)
         base = floor(logits, arguments.repeats)
         size = logits.numel() * 4 / 2**20

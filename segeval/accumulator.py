@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from typing import Any
 
+from segeval.batches import Waiting, images_of, pair_of, waiting_of
 from segeval.errors import SegevalError
 from segeval.metric import Metric, check_options
 from segeval.result import Result
-from segeval.samples import Key, Pair, PanopticMap
+from segeval.samples import Key
 from segeval.tally import Tally, merge
 from segeval.tasks import rule_of
 from segeval.taxonomy import Taxonomy
+
+# Batches on their way from a device; their tables are small, so this bounds memory and nothing else.
+MOST_WAITING = 64
 
 
 class Accumulator:
@@ -46,53 +51,77 @@ class Accumulator:
             made = rule
         self.rule = made
         self._tallies: list[Tally] = []
+        self._waiting: list[tuple[list[Key], Waiting]] = []
         self._numbered = 0
         self._keyed = False
 
-    def update(self, *, prediction: Any, truth: Any, key: Key | None = None) -> None:
-        """Count one image.
+    def update(self, *, prediction: Any, truth: Any, key: Key | None = None, keys: Sequence[Key] | None = None) -> None:
+        """Count one image, or a batch.
+
+        Tensors on a CUDA device are counted there, and their counts are fetched when they have arrived: no step waits
+        for the device, so what is wrong with such a batch is told by a later call, at the latest by `compute`.
 
         Parameters
         ----------
         prediction, truth
-            Semantic: label maps (H, W) of integers. Panoptic: (ids, segments), ids (H, W) or RGB (H, W, 3), segments
-            a list of ``{"id": ..., "category_id": ...}``. Numpy arrays, or torch tensors on any device.
-        key
-            What identifies the image. Without keys the images are numbered, and such a collection can't be merged
-            with another.
+            Numpy arrays, or torch tensors on any device. Semantic: labels (H, W) or (N, H, W); a prediction may be
+            logits (C, H, W) or (N, C, H, W), one channel a class (see `segeval.batches.channel_values`). Panoptic:
+            (ids, segments), ids (H, W) or RGB (H, W, 3), segments a list of ``{"id": ..., "category_id": ...}``; a
+            batch is (ids (N, H, W), N such lists) or a list of tuples. Instance: a mapping that
+            `segeval.masks.as_instances` takes, or a list of them.
+        key, keys
+            What identifies the image, or each of the batch. Without keys the images are numbered, and such a
+            collection can't be merged with another. An image that comes twice with the same content (a padded
+            sampler's) is counted once, and a caution tells how many were.
 
         Raises
         ------
         SegevalError
             For arrays that are no label maps, sizes that differ, or keys given for some images only.
         """
-        given = key is not None
+        given = key is not None or keys is not None
         if not given and self._keyed:
             raise SegevalError("this image has no key, earlier ones had", remedy="give every image a key, or none")
         if given and self._numbered:
-            raise SegevalError("earlier images had no key", key=key, remedy="give every image a key, or none")
-        key = self._numbered if key is None else _checked(key)
-        if self.rule.task == "panoptic":
-            prediction, truth = self._panoptic(prediction, "prediction", key), self._panoptic(truth, "truth", key)
-        self._tallies.append(self.rule.observe([Pair(key, truth, prediction)]))
+            named = key if key is not None else next(iter(keys or ()), None)
+            raise SegevalError("earlier images had no key", key=named, remedy="give every image a key, or none")
+        waiting = waiting_of(self.rule, prediction, truth, many=keys is not None)
+        if waiting is not None:
+            count, counts = waiting
+            self._waiting.append((self._named(count, key, keys), counts))
+            self._fetch(MOST_WAITING)
+        else:
+            images = images_of(self.rule, prediction, truth, many=keys is not None)
+            named_images = zip(images, self._named(len(images), key, keys), strict=True)
+            self._add(self.rule.observe([pair_of(self.rule, image, name) for image, name in named_images]))
+            count = len(images)
         # Only now, so that a refused image leaves no trace.
-        self._keyed, self._numbered = given, self._numbered + (not given)
+        self._keyed, self._numbered = given, self._numbered + count * (not given)
+
+    def _named(self, count: int, key: Key | None, keys: Sequence[Key] | None) -> list[Key]:
+        """A key for each image."""
+        if keys is None and key is None:
+            return [self._numbered + i for i in range(count)]
+        listed = [_checked(k) for k in ([key] if keys is None else keys)]
+        if len(listed) != count or (key is not None and keys is not None):
+            raise SegevalError(
+                f"{count} images but {len(listed)} keys", remedy="give key= for one image, keys= for a batch"
+            )
+        return listed
+
+    def _add(self, tally: Tally) -> None:
+        self._tallies.append(tally)
         if len(self._tallies) >= 256:
-            self._tallies = [self._merged()]
+            self._tallies = [merge(self._tallies)]
 
-    def _panoptic(self, data: Any, what: str, key: Key) -> PanopticMap:
-        from segeval.readers.coco_panoptic import from_arrays, without
-
-        if not isinstance(data, PanopticMap):
-            try:
-                pixels, segments = data
-            except (TypeError, ValueError):
-                remedy = "give (ids, [{'id': ..., 'category_id': ...}])"
-                raise SegevalError(f"{what} is no pair of ids and segments", key=key, remedy=remedy) from None
-            data = from_arrays(pixels, segments, what, key)
-        return without(data, getattr(self.rule, "void_values", (0,)))
+    def _fetch(self, most: int) -> None:
+        """Add the counts that have arrived, and wait for the oldest while more than `most` batches are on their way."""
+        while self._waiting and (len(self._waiting) > most or self._waiting[0][1].ready()):
+            keys, counts = self._waiting.pop(0)
+            self._add(self.rule.observe(counts.pairs(keys)))
 
     def _merged(self) -> Tally:
+        self._fetch(0)
         return merge(self._tallies) if self._tallies else self.rule.observe([])
 
     @property
@@ -115,6 +144,28 @@ class Accumulator:
         both = merge([self.tally, other.tally])
         self._tallies, self._keyed = [both], self._keyed or other._keyed
 
+    def gather(self, group: Any = None) -> Accumulator:
+        """The evidence of all ranks of `torch.distributed`, on each of them; this collection stays as it is.
+
+        Images that several ranks counted alike (a padded sampler's) are counted once.
+
+        Parameters
+        ----------
+        group
+            A process group; the default one if None. Every rank of it has to call.
+
+        Raises
+        ------
+        SegevalError
+            As `merge`, on every rank.
+        """
+        from segeval.ranks import gather_tallies
+
+        whole = Accumulator(self.rule)
+        tallies = gather_tallies(self.tally, group)
+        whole._tallies, whole._keyed = [merge(tallies)], any(t.keyed and len(t) > 0 for t in tallies)
+        return whole
+
     def compute(self) -> Result:
         """Score the evidence so far.
 
@@ -131,6 +182,7 @@ class Accumulator:
     def reset(self) -> None:
         """Forget the evidence."""
         self._tallies, self._numbered, self._keyed = [], 0, False
+        self._waiting = []
 
 
 def _checked(key: Any) -> Key:

@@ -5,22 +5,28 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from segeval.collecting import collector_paused
 from segeval.errors import SegevalError
-from segeval.metric import Metric, check_options
+from segeval.metric import Metric, check_options, rule_to_dict
 from segeval.readers.classes import read_classes
 from segeval.readers.formats import recognise_task
 from segeval.readers.instance_folders import open_instance
 from segeval.readers.opening import open_panoptic, open_semantic
+from segeval.readers.pairing import PairedSource
 from segeval.readers.protocol import Source
 from segeval.result import Result
 from segeval.samples import Key, Pair
-from segeval.tally import Tally, merge
+from segeval.shards import Shard, keys_digest, partial_result
+from segeval.summing import Parts, Sum
+from segeval.tally import Tally
 from segeval.tasks import rule_of
 from segeval.taxonomy import Taxonomy
+from segeval.version import __version__
 from segeval.workers import available_workers
 
 # Images a chunk: enough that adding up is cheap beside reading, few enough that threads end together.
@@ -30,8 +36,42 @@ Progress = Callable[[int, int], object]
 T = TypeVar("T")
 
 
-def evaluate(source: Source, metric: Metric, *, workers: int | None = None, progress: Progress | None = None) -> Tally:
-    """Observe every pair of a source; the same bits whatever the number of threads.
+class Engine(Protocol):
+    """What counts the images: threads of this process, or a cluster (`segeval.cluster`)."""
+
+    def tallies(self, keys: Sequence[Key]) -> Iterator[tuple[Sequence[Key], Tally]]:
+        """Chunks of the keys with their tallies; each key once, in any order."""
+        ...
+
+
+@dataclass(frozen=True)
+class Threads:
+    """Threads of this process; as many as there are cores if `workers` is None."""
+
+    source: Source
+    metric: Metric
+    workers: int | None = None
+
+    def tallies(self, keys: Sequence[Key]) -> Iterator[tuple[Sequence[Key], Tally]]:
+        """Chunks in the order of the keys, so that the error reported is the first in the data's order."""
+        chunks = [keys[i : i + CHUNK] for i in range(0, len(keys), CHUNK)]
+        return zip(chunks, mapped(self._observe, chunks, self.workers), strict=True)
+
+    def _observe(self, chunk: Sequence[Key]) -> Tally:
+        return self.metric.observe(_pairs(self.source, chunk))
+
+
+def evaluate(
+    source: Source,
+    metric: Metric,
+    *,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    keys: Sequence[Key] | None = None,
+    engine: Engine | None = None,
+    total: Sum | None = None,
+) -> Tally:
+    """Observe the pairs of a source; the same bits whatever counts them.
 
     Parameters
     ----------
@@ -43,30 +83,35 @@ def evaluate(source: Source, metric: Metric, *, workers: int | None = None, prog
         Threads; as many as there are cores if None.
     progress
         Called with images done and images in all.
+    keys
+        Some of the source's images; all if None.
+    engine
+        What counts them, instead of threads.
+    total
+        What the tallies are added to, perhaps with the evidence of other images of the source in it.
 
     Raises
     ------
     SegevalError
-        The first bad image, in the order of the source.
+        The first bad image, in the order of the source (or, on a cluster, the first that was met).
     """
-    keys = list(source.keys())
-    if not keys:
+    keys = list(source.keys() if keys is None else keys)
+    whole = Sum() if total is None else total
+    if not keys and total is None:
         raise SegevalError("no image to score", remedy="check the folders, or --missing")
-    size = getattr(metric, "images_at_once", CHUNK)
-    chunks = [keys[i : i + size] for i in range(0, len(keys), size)]
-
-    def observe(chunk: Sequence[Key]) -> Tally:
-        return metric.observe(_pairs(source, chunk))
-
+    counts = engine or Threads(source, metric, workers)
     done = 0
-    tallies = []
     with collector_paused():
-        for chunk, tally in zip(chunks, mapped(observe, chunks, workers), strict=True):
-            tallies.append(tally)
-            done += len(chunk)
-            if progress:
-                progress(done, len(keys))
-        return merge(tallies)
+        try:
+            for chunk, tally in counts.tallies(keys) if keys else ():
+                whole.add(tally)
+                done += len(chunk)
+                if progress:
+                    progress(done, len(keys))
+        finally:
+            # Also after an error: the images before it need not be counted again.
+            whole.flush()
+        return whole.total()
 
 
 def _pairs(source: Source, chunk: Sequence[Key]) -> Iterator[Pair]:
@@ -105,6 +150,11 @@ def score(
     gt_format: str | None = None,
     pred_suffix: str = "",
     gt_suffix: str = "",
+    engine: str | None = None,
+    shard: str | None = None,
+    collapse: bool = False,
+    parts: str | os.PathLike[str] | None = None,
+    resume: bool = False,
     **options: Any,
 ) -> Result:
     """Score predictions against truth, from folders or files in any known format.
@@ -127,6 +177,18 @@ def score(
         Force a format (a name of ``readers.formats.FORMATS``).
     pred_suffix, gt_suffix
         Read only files whose names end so.
+    engine
+        ``dask`` (processes of this machine, as many as `workers`) or ``dask://host:port`` (a running cluster, whose
+        workers see the same paths); threads if None.
+    shard
+        ``i/n``: count only this piece, from 1/n to n/n. The result then has rows and no values, until
+        `segeval.shards.merge_runs` adds the pieces.
+    collapse
+        Fold the rows of all images into one set: memory stays flat, and nothing per image is left.
+    parts
+        A folder where a long run keeps what it has counted so far, twice a minute.
+    resume
+        Go on from what a killed run of the same data and options left in `parts`; else that is removed.
     **options
         The rule's fields (`SemanticIoU`, `PanopticQuality`, `InstanceAP`), such as ``void=(255,)``.
 
@@ -147,15 +209,55 @@ def score(
         "pred_suffix": pred_suffix,
         "gt_suffix": gt_suffix,
     }
+    opener = partial(open_data, pred, gt, task=task, classes=classes, **reading, **options)  # type: ignore[arg-type]
     with collector_paused():
-        source, rule = open_data(pred, gt, task=task, classes=classes, **reading, **options)  # type: ignore[arg-type]
-        result: Result = rule.score(evaluate(source, rule, workers=workers, progress=progress))
+        source, rule = opener()
+        if collapse and getattr(rule, "average", "dataset") == "image":
+            raise SegevalError("an average over images needs their rows", remedy="leave out --collapse")
+        piece = Shard.parse(shard) if shard else None
+        keys = piece.keys(list(source.keys())) if piece else list(source.keys())
+        total = Sum(collapse)
+        left = keys
+        if parts is not None:
+            plan = {"rule": rule_to_dict(rule), "keys": keys_digest(keys), **reading, "pred": pred, "gt": gt}
+            total.parts = Parts(Path(parts), {**plan, "segeval": __version__})
+            left = _resumed(source, keys, total, resume)
+        if engine is None:
+            counts: Engine = Threads(source, rule, workers)
+        else:
+            from segeval.cluster import open_cluster
+
+            counts = open_cluster(engine, opener, workers)
+        whole = total if keys else None
+        tally = evaluate(source, rule, progress=progress, keys=left, engine=counts, total=whole)
+        if len(tally) + tally.duplicates != len(keys):
+            raise SegevalError(f"{len(tally)} of {len(keys)} images were counted", remedy="report this as a defect")
+        if piece:
+            result = partial_result(rule, tally, piece, list(source.keys()), source.cautions)
+        else:
+            result = rule.score(tally)
+            result = result.with_(warnings=(*source.cautions, *result.warnings))
+    chosen = {name: getattr(rule, name) for name in options}
     provenance = {
         "pred": str(Path(pred).resolve()),
         "gt": str(Path(gt).resolve()),
-        "options": {k: v for k, v in {**reading, **options}.items() if v not in (None, "", ())},
+        "options": {k: v for k, v in {**reading, **chosen}.items() if v not in (None, "", ())},
     }
-    return result.with_(warnings=(*source.cautions, *result.warnings), provenance=provenance)
+    return result.with_(provenance={**result.provenance, **provenance})
+
+
+def _resumed(source: PairedSource, keys: list[Key], total: Sum, resume: bool) -> list[Key]:
+    """Add what a killed run has counted; returns the images that are left."""
+    assert total.parts is not None
+    if not resume:
+        total.parts.clear()
+        return keys
+    files = {key: source.files(key) for key in keys}
+    done: set[Key] = set()
+    for tally in total.parts.load(files):
+        total.keep(tally)
+        done |= set(tally.keys)
+    return [key for key in keys if key not in done]
 
 
 def open_data(
@@ -170,7 +272,7 @@ def open_data(
     pred_suffix: str = "",
     gt_suffix: str = "",
     **options: Any,
-) -> tuple[Source, Any]:
+) -> tuple[PairedSource, Any]:
     """The pairs and the rule that `score` uses; its parameters are those of `score`.
 
     Returns
@@ -185,6 +287,9 @@ def open_data(
     SegevalError
         For paths, forms, options and pairs that `score` refuses before it reads an image.
     """
+    for name, path in (("pred", pred), ("gt", gt)):
+        if not os.fspath(path):  # an unset variable of a shell; it would mean the current folder
+            raise SegevalError(f"the path of {name} is empty", remedy="give a folder or a file")
     pred_path, gt_path = Path(pred), Path(gt)
     task = task or recognise_task(gt_path)
     check_options(rule_of(task), options)
@@ -207,7 +312,7 @@ def _open(
     listed_void: tuple[int, ...] | None,
     reading: Mapping[str, Any],
     options: dict[str, Any],
-) -> tuple[Source, Any]:
+) -> tuple[PairedSource, Any]:
     kind = rule_of(task)
     if task == "semantic":
         if listed_void is not None and options.get("void") is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -113,6 +114,7 @@ class Side:
             cursor = rle.decode(
                 *given, c.text, c.rings, c.numbers, *size, runs.counts, runs.starts, runs.ends, cursor, *place
             )
+            _give_back(c.text, low[self.kinds == rle.COMPRESSED], high[self.kinds == rle.COMPRESSED])
         if codes.any():
             self._refuse(int(np.flatnonzero(codes)[0]), codes)
         rle.measure(runs.starts, runs.ends, self.first, self.stop, self.heights, self.pixels, self.corners)
@@ -138,3 +140,20 @@ class BadInstanceError(Exception):
     def __init__(self, row: int, problem: str, remedy: str) -> None:
         super().__init__(problem)
         self.row, self.problem, self.remedy = row, problem, remedy
+
+
+def _give_back(text: Array, low: Array, high: Array) -> None:
+    """Return the pages of a mapped file that were just read, so that memory does not grow with the file.
+
+    Not where masks of one chunk are scattered over the file: its other pages would be read again and again.
+    """
+    mapped = text.base
+    while isinstance(mapped, (np.ndarray, memoryview)):
+        mapped = mapped.base if isinstance(mapped, np.ndarray) else mapped.obj
+    if not isinstance(mapped, mmap.mmap) or not len(low) or not hasattr(mmap, "MADV_DONTNEED"):
+        return
+    first, last = int(low.min()), int(high.max())
+    if last - first < 4 * int((high - low).sum()):
+        begin, end = -(-first // mmap.PAGESIZE) * mmap.PAGESIZE, last // mmap.PAGESIZE * mmap.PAGESIZE
+        if end > begin:
+            mapped.madvise(mmap.MADV_DONTNEED, begin, end - begin)

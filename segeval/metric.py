@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import Field, field, fields
 from typing import Any, ClassVar, Protocol
@@ -70,6 +71,21 @@ def option(
 def options(rule: type) -> dict[str, Field[Any]]:
     """The declared fields of a rule that the command offers, by name."""
     return {f.name: f for f in fields(rule) if f.metadata and f.metadata["flag"] != "-"}
+
+
+def whole_numbers(values: Any, name: str) -> tuple[int, ...]:
+    """One number or several, of any integer type, as a tuple.
+
+    Raises
+    ------
+    SegevalError
+        For anything else.
+    """
+    try:
+        several = tuple(values) if isinstance(values, Iterable) else (values,)
+        return tuple(operator.index(v) for v in several)
+    except TypeError:
+        raise SegevalError(f"{name}={values!r} holds no whole number", remedy="give whole numbers") from None
 
 
 def check_choices(rule: Any) -> None:

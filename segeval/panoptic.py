@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from segeval.arrays import crc_of, require_same_size
 from segeval.errors import Caution, SegevalError
 from segeval.means import mean_over_classes, ratio
-from segeval.metric import check_choices, option, rule_to_dict, void_value
+from segeval.metric import check_choices, option, rule_to_dict, void_value, whole_numbers
 from segeval.near_misses import near_misses
 from segeval.result import Result
-from segeval.samples import Key, Pair, PanopticMap, Segments
+from segeval.samples import Counted, Key, Pair, PanopticMap, Segments
 from segeval.signature import Signature
 from segeval.tally import Rows, Tally, image_digest, in_order, join_iou, split_iou
 from segeval.taxonomy import Taxonomy
@@ -63,6 +63,8 @@ class PanopticQuality:
 
     def __post_init__(self) -> None:
         check_choices(self)
+        if self.void is not None:
+            object.__setattr__(self, "void", whole_numbers(self.void, "void"))
 
     diagnose: bool = option(False, "keep what the analysis of errors needs; moves no number")
 
@@ -168,7 +170,8 @@ class PanopticQuality:
                 notes.append((number, 1, 1))
             columns = truth[:3].T.tobytes()
             pixels = pair.truth.pixels
-            digests.append(image_digest(pair.key, *pixels.shape[:2], crc_of(_colours(pixels)), columns.hex()))
+            crc = pixels.crc if isinstance(pixels, Counted) else crc_of(_colours(pixels))
+            digests.append(image_digest(pair.key, *pixels.shape[:2], crc, columns.hex()))
         rows = self._add_up(len(keys), events, matches)
         image, code, count = np.array(notes, np.int64).reshape(-1, 3).T.copy()
         tables = {**rows, "notes": Rows(image.astype(np.int32), {"code": code}, {"count": count})}
@@ -350,6 +353,8 @@ def _overlaps(pair: Pair) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray
     from segeval.kernels import overlap
 
     truth, prediction = pair.truth.pixels, pair.prediction.pixels
+    if isinstance(truth, Counted):
+        return truth.truth, truth.prediction, truth.pixels
     remedy = "predict at the truth's size"
     require_same_size(truth, prediction, file=pair.prediction_file, key=pair.key, remedy=remedy)
     if truth.ndim == prediction.ndim == 3:

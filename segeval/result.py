@@ -7,7 +7,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -95,6 +95,13 @@ class Result:
         for array in (*self.curves.values(), *(() if self.confusion is None else (self.confusion,))):
             array.flags.writeable = False
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Results travel between processes as what they were made of; read-only views don't."""
+        plain = {f.name: getattr(self, f.name) for f in fields(self)}
+        plain |= {name: dict(value) for name, value in plain.items() if isinstance(value, MappingProxyType)}
+        plain["per_class"] = tuple(dict(row) for row in self.per_class)
+        return type(self), tuple(plain.values())
+
     def __getitem__(self, name: str) -> float:
         return self.values[name]
 
@@ -115,6 +122,8 @@ class Result:
         if form == "csv":
             # One table alone, with exact figures: a spreadsheet rounds by itself.
             return tables.to_csv(exact_table(self))
+        if form not in tables.FORMATS:
+            raise SegevalError(f"{form!r} is no form", remedy=f"give json or one of {', '.join(tables.FORMATS)}")
         draw = tables.FORMATS[form]
         parts = [draw(t) for t in self.tables() if t.rows]
         sign = self.signature.format()
@@ -218,7 +227,7 @@ class Result:
             raise SegevalError("no saved run here", file=path, remedy="give a folder made by score --out") from None
         except OSError as error:
             raise SegevalError(f"can't be read ({error.strerror})", file=path, remedy="check the folder") from None
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             detail = str(error) if isinstance(error, json.JSONDecodeError) else type(error).__name__
             raise SegevalError(f"damaged run ({detail})", file=path, remedy="score again") from None
 
@@ -233,6 +242,7 @@ def _restore(cls: type[Result], data: dict[str, Any], folder: Path) -> Result:
             where = folder / "curves.npz"
             raise SegevalError(f"damaged curves ({type(error).__name__})", file=where, remedy="score again") from None
     confusion = data["confusion"]
+    _check_figures(data)
     return cls(
         task=data["task"],
         signature=Signature.parse(data["signature"]),
@@ -258,8 +268,24 @@ def _bounds(pair: list[float | None]) -> tuple[float, float]:
     return low, high
 
 
+def _check_figures(data: dict[str, Any]) -> None:
+    """Refuse a saved run whose figures are incomplete or no numbers, before anything is made of them."""
+    panoptic = data["task"] == "panoptic"
+    needed = {"id", "name", *COLUMNS[data["task"]]} | ({"isthing"} if panoptic else set())
+    heads = {n + tail for n in ("PQ", "SQ", "RQ") for tail in ("", "_th", "_st")} if panoptic else set()
+    for row, names in ((data["values"], heads), *((row, needed) for row in data["per_class"])):
+        if names - set(row):
+            raise KeyError(min(names - set(row)))
+        for name, value in row.items():
+            if name != "name" and not isinstance(value, (int, float, type(None))):
+                raise TypeError(name)
+    texts = [w[k] for w in data["warnings"] for k in ("code", "message")]
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("warnings")
+
+
 def _undefined(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: math.nan if v is None else v for k, v in row.items()}
+    return {k: math.nan if v is None and k != "isthing" else v for k, v in row.items()}
 
 
 def plain(value: Any) -> Any:
@@ -281,6 +307,8 @@ def plain(value: Any) -> Any:
 def headline_table(result: Result) -> Table:
     """What stands above everything else, one form a task."""
     v = result.values
+    if not v:  # the run of one shard: rows, and nothing that could be taken for a score
+        return Table(("images",), ((str(result.images),),), left=())
     if result.task == "panoptic":
         rows = []
         for name, tail in (("all", ""), ("things", "_th"), ("stuff", "_st")):

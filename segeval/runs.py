@@ -28,6 +28,9 @@ def load_run(folder: str | os.PathLike[str]) -> Result:
     """
     result = Result.load(folder)
     path = Path(folder) / RECORD
+    if shard := result.provenance.get("shard"):
+        text = f"is shard {shard['index']} of {shard['of']}, no whole run"
+        raise SegevalError(text, file=path, remedy="add the shards with segeval merge")
     if result.tally is None:
         raise SegevalError("this run has no tally.npz", file=path, remedy="score again with --out")
     if result.tally.task != result.task:

@@ -47,6 +47,26 @@ class Segments:
     last_crowd: NDArray[np.bool_]
 
 
+class Counted(NamedTuple):
+    """What stands in place of a truth's pixels where a device has counted them: overlaps sorted by truth, prediction.
+
+    Parameters
+    ----------
+    shape
+        Height and width.
+    crc
+        CRC-32 of the truth's bytes, as `segeval.arrays.crc_of` gives it.
+    truth, prediction, pixels
+        int64: the pairs of labels (or segment ids) that occur, and their pixels.
+    """
+
+    shape: tuple[int, int]
+    crc: int
+    truth: NDArray[np.int64]
+    prediction: NDArray[np.int64]
+    pixels: NDArray[np.int64]
+
+
 class PanopticMap(NamedTuple):
     """Pixels and segments of one image.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from segeval.arrays import NOTHING, as_labels, crc_of, require_same_size, resize_nearest, smallest
 from segeval.errors import Caution, SegevalError
 from segeval.means import mean_over_classes, ratio, sum_over_classes
-from segeval.metric import check_choices, option, rule_to_dict, void_value
+from segeval.metric import check_choices, option, rule_to_dict, void_value, whole_numbers
 from segeval.result import Result
-from segeval.samples import Key, Pair
+from segeval.samples import Counted, Key, Pair
 from segeval.signature import Signature
 from segeval.tally import Rows, Tally, image_digest, in_order, join_iou, split_iou
 from segeval.taxonomy import Taxonomy
@@ -60,6 +60,14 @@ class SemanticIoU:
 
     def __post_init__(self) -> None:
         check_choices(self)
+        if self.void is not None:
+            object.__setattr__(self, "void", whole_numbers(self.void, "void"))
+        chosen = (self.exclude,) if isinstance(self.exclude, (str, int)) else self.exclude
+        object.__setattr__(self, "exclude", tuple(map(str, chosen)))
+        for name in ("map_truth", "map_prediction"):
+            table = getattr(self, name)
+            pairs = table.items() if isinstance(table, Mapping) else table
+            object.__setattr__(self, name, tuple((a, b) for a, b in (whole_numbers(p, name) for p in pairs)))
         if self.binary and self.taxonomy is None:
             object.__setattr__(self, "taxonomy", Taxonomy.of_names(("background", "foreground")))
         if self.taxonomy is None:
@@ -111,6 +119,12 @@ class SemanticIoU:
         columns: list[Columns] = []
         near: list[Columns] = []
         for pair in pairs:
+            if isinstance(pair.truth, Counted):
+                columns.append(pair.truth[2:])
+                keys.append(pair.key)
+                files.append((None, None))
+                digests.append(image_digest(pair.key, *pair.truth.shape, pair.truth.crc))
+                continue
             truth = as_labels(pair.truth, "truth", file=pair.truth_file, key=pair.key)
             prediction = as_labels(pair.prediction, "prediction", file=pair.prediction_file, key=pair.key)
             if truth.shape != prediction.shape:

@@ -240,6 +240,10 @@ class Tally:
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write to one ``.npz`` without pickles; integers take the smallest type that holds them."""
+        return write_atomic(path, self.write)
+
+    def write(self, stream: BinaryIO) -> None:
+        """Write the bytes of `save`; `load` reads them from a stream too."""
         text = [
             key.encode("utf-8", "surrogatepass") if isinstance(key, str) else str(key).encode() for key in self.keys
         ]
@@ -259,15 +263,11 @@ class Tally:
         head = {"format": FORMAT, "task": self.task, "rule": self.rule, "tables": layout, "keyed": self.keyed}
         head |= {"folded": self.folded, "folded_digest": self.folded_digest, "duplicates": self.duplicates}
         arrays["head"] = np.frombuffer(json.dumps(head).encode(), np.uint8)
-
-        def write(stream: BinaryIO) -> None:
-            np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
-
-        return write_atomic(path, write)
+        np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Tally:
-        """Read what `save` wrote.
+    def load(cls, path: str | os.PathLike[str] | BinaryIO) -> Tally:
+        """Read what `save` or `write` wrote.
 
         Raises
         ------

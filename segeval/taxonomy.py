@@ -5,7 +5,8 @@ from __future__ import annotations
 import colorsys
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+import operator
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from segeval.errors import SegevalError
@@ -46,6 +47,14 @@ class Taxonomy:
     colours: tuple[Colour, ...] = ()
 
     def __post_init__(self) -> None:
+        if not all(type(i) is int for i in self.ids):
+            try:
+                object.__setattr__(self, "ids", tuple(operator.index(i) for i in self.ids))
+            except TypeError:
+                raise SegevalError(f"class ids {self.ids!r:.60}", remedy="give whole numbers") from None
+        for name in ("ids", "names", "things", "colours"):
+            if isinstance(column := getattr(self, name), list):
+                object.__setattr__(self, name, tuple(column))
         if not self.names:
             object.__setattr__(self, "names", tuple(str(i) for i in self.ids))
         if not self.colours:
@@ -78,13 +87,28 @@ class Taxonomy:
         return cls(tuple(range(len(listed))), listed)
 
     @classmethod
-    def of(cls, classes: Taxonomy | int | Sequence[str]) -> Taxonomy:
-        """A taxonomy from what a caller has at hand: a taxonomy, a count, or names."""
+    def of(cls, classes: Taxonomy | int | Sequence[str] | Mapping[int, str]) -> Taxonomy:
+        """A taxonomy from what a caller has at hand: a taxonomy, a count, names, or names by id.
+
+        Raises
+        ------
+        SegevalError
+            For one text, and for names that are no texts.
+        """
         if isinstance(classes, Taxonomy):
             return classes
-        if isinstance(classes, int):
-            return cls.of_count(classes)
-        return cls.of_names(classes)
+        if isinstance(classes, Mapping):
+            return cls(tuple(classes), tuple(map(str, classes.values())))
+        if not isinstance(classes, (str, bool)):
+            if hasattr(classes, "__index__"):
+                return cls.of_count(operator.index(classes))
+            names = tuple(classes) if isinstance(classes, Iterable) else (classes,)
+            if all(isinstance(name, str) for name in names):
+                return cls.of_names(names)
+        raise SegevalError(
+            f"{classes!r:.60} is neither a number of classes nor a list of names",
+            remedy="give a count, a list of names, {id: name}, or a Taxonomy",
+        )
 
     def without(self, ids: Iterable[int]) -> Taxonomy:
         """The other classes."""

@@ -88,3 +88,23 @@ def test_excluded_classes_leave_the_means_only() -> None:
     assert result["aAcc"] == whole["aAcc"]
     with pytest.raises(SegevalError, match="'d' is neither the id nor the name of a class"):
         scored([0], [0], classes=("a",), exclude=("d",))
+
+
+@pytest.mark.parametrize("void", [255, [255], np.array([255]), (np.uint8(255),)])
+def test_options_in_a_callers_own_types(void: Any) -> None:
+    rule = SemanticIoU(Taxonomy.of_count(2), void=void, exclude="10", map_truth={7: 0})  # type: ignore[arg-type]
+    assert rule == SemanticIoU(Taxonomy.of_count(2), void=(255,), exclude=("10",), map_truth=((7, 0),))
+    assert rule.exclude == ("10",)  # and not the classes 1 and 0
+
+
+def test_options_of_no_number() -> None:
+    for options in ({"void": ("x",)}, {"void": 1.5}, {"map_truth": ((1, "a"),)}):
+        with pytest.raises(SegevalError, match="holds no whole number"):
+            SemanticIoU(Taxonomy.of_count(2), **options)  # type: ignore[arg-type]
+
+
+def test_classes_of_one_name_keep_a_column_each() -> None:
+    seen = Accumulator("semantic", classes=("screen", "sky", "screen"))
+    seen.update(prediction=np.array([[0, 1, 2]]), truth=np.array([[0, 1, 1]]), key="a")
+    row = seen.rule.per_image(seen.tally)[0]
+    assert [row[f"IoU {name}"] for name in ("0 screen", "sky", "2 screen")] == [1.0, 0.5, 0.0]

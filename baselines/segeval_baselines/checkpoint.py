@@ -24,7 +24,7 @@ from segeval_baselines.weights import read_plain
 from segeval_baselines.zoo import build
 
 FORMAT = 1
-BUNDLED = Path(__file__).parent / "weights"
+BUNDLED = Path(__file__).parent / "bundled"
 _DAMAGED = "train again, or take another checkpoint"
 
 

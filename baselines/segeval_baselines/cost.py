@@ -35,6 +35,7 @@ class Cost:
 
 def cost(name: str, preset: str, *, classes: int = 21, size: Size = (360, 480), channels: int = 3) -> Cost:
     """Count on the meta device: no memory, no arithmetic."""
+    _require_size(size)
     with torch.device("meta"):
         network = build(name, classes, preset).eval()
         x = torch.empty(1, channels, *input_size(network, size))
@@ -86,6 +87,9 @@ def bench(
     SegevalError
         If memory runs out.
     """
+    _require_size(size)
+    if batch < 1 or passes < 1:
+        raise SegevalError("nothing to measure", remedy="give --batch and --passes of at least 1")
     network = network.eval().to(device)
     one, many = (torch.randn(n, 3, *input_size(network, size), device=device) for n in (1, batch))
     try:
@@ -100,6 +104,11 @@ def bench(
     return Timing(
         1000 * statistics.median(single), 1000 * max(single), batch / statistics.median(several), memory / 2**20
     )
+
+
+def _require_size(size: Size) -> None:
+    if min(size) < 1:
+        raise SegevalError(f"an image of {size[0]}x{size[1]} has no pixel", remedy="give a larger --size")
 
 
 def _times(network: nn.Module, x: torch.Tensor, device: torch.device, passes: int) -> list[float]:

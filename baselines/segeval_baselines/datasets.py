@@ -247,7 +247,8 @@ def _listed(path: Path) -> list[str]:
     except OSError:
         raise SegevalError("no such list", file=path, remedy="write one stem a line") from None
     # The lists of SegNet's authors hold a path of the image and one of the labels a line.
-    return [Path(line.split()[0]).stem for line in lines if line.strip()]
+    names = [Path(line.split()[0]) for line in lines if line.strip()]
+    return [name.stem if name.suffix.lower() in IMAGE_EXTENSIONS else name.name for name in names]
 
 
 def _pair(

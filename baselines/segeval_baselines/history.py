@@ -117,8 +117,8 @@ def curve(history: Sequence[Entry]) -> Image.Image:
         draw.ellipse((px - 3, py - 3, px + 3, py + 3), fill=_SCORE)
     draw.text((left, bottom + 8), "0", fill=_INK)
     draw.text((right - 60, bottom + 8), f"{last} steps", fill=_INK)
-    draw.text((left + 8, top + 4), "loss", fill=_LOSS)
-    draw.text((left + 48, top + 4), "validation mIoU", fill=_SCORE)
+    draw.text((left + 8, 6), "loss", fill=_LOSS)
+    draw.text((left + 48, 6), "validation mIoU", fill=_SCORE)
     return image
 
 

@@ -78,6 +78,13 @@ class Job:
     channels_last: bool = False
     threads: int = 0
 
+    def __post_init__(self) -> None:
+        for name in ("seed", "validations", "threads"):
+            if getattr(self, name) < 0:
+                raise SegevalError(f"{name} {getattr(self, name)} makes no sense", remedy="give 0 or more")
+        if self.validation_images is not None and self.validation_images < 1:
+            raise SegevalError("validation without images makes no sense", remedy="give --validations 0")
+
     def to_json(self) -> str:
         """Text that `from_json` reads."""
         return json.dumps(asdict(self), indent=2) + "\n"

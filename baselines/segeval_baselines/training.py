@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -89,6 +90,10 @@ def train(
                     f"out of memory with {job.recipe.batch} crops of {size} a step",
                     remedy="lower --batch or --crop, or give --amp",
                 ) from None
+            raise
+        except ValueError as error:
+            if "more than 1 value per channel" in str(error):
+                raise SegevalError("batch normalisation needs more than one image", remedy="give --batch 2") from None
             raise
         return load_checkpoint(folder)
 
@@ -177,15 +182,17 @@ class _Loop:
     def _step(self, module: nn.Module, batch: Batch, fraction: float) -> None:
         job, state, device = self.job, self.state, self.group.device
         # Dropout draws from a stream of its own in every step, so that resuming needs no generator's state.
-        torch.manual_seed(hash((job.seed, state.step, self.group.rank)) & 0x7FFFFFFF)
+        drawn = np.random.SeedSequence((job.seed, 3, state.step, self.group.rank)).generate_state(1)
+        torch.manual_seed(int(drawn[0]))
         module.train()
         images = normalise(batch.images.to(device, non_blocking=True), self.mean, self.std)
         images = images.contiguous(memory_format=self.layout)
         with torch.autocast(device.type, torch.bfloat16, enabled=job.amp):
             logits = module(images)
         loss = self.objective(logits, batch.labels.to(device, non_blocking=True))
-        if self.group.any(not math.isfinite(loss.item())):
-            raise SegevalError(f"the loss is {loss.item()} at step {state.step + 1}", remedy=self._last_good())
+        value = float(loss.item())
+        if self.group.any(not math.isfinite(value)):
+            raise SegevalError(f"the loss is {value} at step {state.step + 1}", remedy=self._last_good())
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         if job.recipe.clip is not None:
@@ -194,7 +201,7 @@ class _Loop:
         self.optimiser.step()
         self.average.update(self.network)
         state.step += 1
-        state.losses += loss.item()
+        state.losses += value
         state.counted += 1
 
     def _last_good(self) -> str:

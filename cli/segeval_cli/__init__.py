@@ -8,8 +8,10 @@ from __future__ import annotations
 import argparse
 import importlib
 import io
+import logging
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 
 from segeval.errors import SegevalError
@@ -19,6 +21,7 @@ from segeval.version import __version__
 COMMANDS: dict[str, str] = {
     "score": "score predictions against truth",
     "check": "say what scoring would meet, without scores",
+    "merge": "add the runs of shards, and score the whole",
     "compare": "compare saved runs on the same truth",
     "leaderboard": "rank the runs in folders",
     "show": "print a saved run again",
@@ -60,6 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help()
         return USAGE
     args.argv = words
+    _mute_pillow()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names may hold what a terminal's encoding lacks
             stream.reconfigure(errors="backslashreplace")
@@ -83,6 +87,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         text = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         print(f"segeval: a defect in segeval ({text}); SEGEVAL_DEBUG=1 shows where", file=sys.stderr)
         return WRONG_DATA
+
+
+def _mute_pillow() -> None:
+    """What it would print about a damaged file; the error says it in our one line."""
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 __all__ = ["COMMANDS", "main", "parser_for"]

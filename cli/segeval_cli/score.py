@@ -22,6 +22,9 @@ from segeval.tasks import TASKS
 from segeval_cli.gates import add_gate_options, gate_code
 from segeval_cli.intervals import add_interval_options, check_early, slices_of, with_intervals
 from segeval_cli.progress import print_cautions, progress_bar
+from segeval_cli.reporting import add_report_options, ready
+from segeval_cli.reporting import write as write_report
+from segeval_cli.spreading import add_spreading_options, check_spreading, clear_parts, spreading
 
 if TYPE_CHECKING:
     from segeval.slices import Slices
@@ -44,8 +47,9 @@ def add_parser(commands: Any) -> None:
     out.add_argument("--out", metavar="DIR", help="save the run: result.json and tally.npz")
     out.add_argument("--format", choices=FORMS, default="text", help="what is printed (default: text)")
     out.add_argument("--per-image", metavar="FILE.csv", help="write every image's figures, worst first")
+    add_report_options(out)
     out.add_argument("--quiet", action="store_true", help="no progress and no notes on stderr")
-    out.add_argument("--workers", type=int, metavar="N", help="threads (default: one a core)")
+    add_spreading_options(parser)
 
 
 def add_inputs(parser: argparse.ArgumentParser) -> None:
@@ -124,22 +128,27 @@ def run(args: argparse.Namespace) -> int:
     given = chosen_options(args, task)
     if args.out and Path(args.out).is_file():
         raise SegevalError("is a file, not a folder", file=args.out, remedy="give --out a folder")
+    check_spreading(args)
     check_early(args)
-    for place in filter(None, (args.out, args.per_image)):
+    ready(args, args.report)
+    for place in filter(None, (args.out, args.per_image, args.report)):
         require_writable(place)
     with progress_bar(task, args.quiet) as progress:
         result = score(
-            args.pred, args.gt, task=task, workers=args.workers, progress=progress, **reading_options(args), **given
+            args.pred, args.gt, task=task, progress=progress, **spreading(args), **reading_options(args), **given
         )
     command = "segeval " + shlex.join(args.argv)
     result = with_intervals(result.with_(provenance={**result.provenance, "command": command}), args)
     print_cautions(result.warnings, args.quiet)
-    text = rendered(result, slices_of(result, args), args.format)
+    slices = slices_of(result, args)
+    text = rendered(result, slices, args.format)
     try:
         if args.out:
             result.save(args.out)
+            clear_parts(args)
         if args.per_image:
             write_atomic(args.per_image, to_csv(per_image_table(result)) + "\n")
+        write_report([result], None, args, slices=None if slices is None else [slices])
     finally:
         # Also where a disk is full: hours of scoring are not lost for that.
         print(text)

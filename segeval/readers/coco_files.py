@@ -64,7 +64,9 @@ class Mapped:
         step = 1 << 20
         for low in range(0, len(self.bytes), step):
             part = self.bytes[low : low + step]
-            if part.max() > 127:
+            most = part.max()
+            self.release(low, low + step)
+            if most > 127:
                 try:
                     decoder.decode(part.tobytes())
                 except UnicodeDecodeError:

@@ -217,6 +217,11 @@ class PairedSource:
         """The images that are scored, by their truth's key."""
         return tuple(self.pairs)
 
+    def files(self, key: Key) -> tuple[str, ...]:
+        """The truth's file, and the prediction's if there is one."""
+        other = self.pairs[key]
+        return (self.truth.file(key),) if other is None else (self.truth.file(key), self.prediction.file(other))
+
     def load(self, key: Key) -> Pair:
         """One image's truth and prediction."""
         truth = self.truth.load(key)

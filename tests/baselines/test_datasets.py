@@ -60,11 +60,12 @@ def test_camvid_is_read_as_segnets_authors_lay_it_out() -> None:
 def test_lists_with_paths_of_both_sides(tmp_path: Path) -> None:
     for folder in ("train", "trainannot"):
         (tmp_path / folder).mkdir()
-    Image.fromarray(np.zeros((4, 5, 3), np.uint8)).save(tmp_path / "train" / "a1.png")
-    Image.fromarray(np.full((4, 5), 11, np.uint8)).save(tmp_path / "trainannot" / "a1.png")
-    (tmp_path / "train.txt").write_text("/SegNet/CamVid/train/a1.png /SegNet/CamVid/trainannot/a1.png\n\n")
+    for stem in ("a1", "b.2"):
+        Image.fromarray(np.zeros((4, 5, 3), np.uint8)).save(tmp_path / "train" / f"{stem}.png")
+        Image.fromarray(np.full((4, 5), 11, np.uint8)).save(tmp_path / "trainannot" / f"{stem}.png")
+    (tmp_path / "train.txt").write_text("/SegNet/CamVid/train/a1.png /SegNet/CamVid/trainannot/a1.png\nb.2\n\n")
     samples = open_split(f"camvid:{tmp_path}", "train")
-    assert list(samples.keys()) == ["a1"]
+    assert list(samples.keys()) == ["a1", "b.2"]
     assert samples.taxonomy.names[10] == "Bicyclist"
     assert np.all(samples.load("a1").labels == VOID)
 

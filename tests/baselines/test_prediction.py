@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import segeval_cli
 import torch
 from PIL import Image
+from segeval_baselines.bundle import bundle
 from segeval_baselines.checkpoint import Checkpoint, bundled, load_checkpoint
 from segeval_baselines.cost import bench, cost
 from segeval_baselines.datasets import Scenes, open_split
@@ -138,15 +140,26 @@ def test_a_network_can_be_timed() -> None:
     assert timing.memory > 2 * 3 * 24 * 32 * 4 / 2**20
 
 
-@pytest.mark.parametrize("name", ["fcn", "segnet", "unet", "pspnet", "deeplabv3", "deeplabv3plus"])
+@pytest.mark.parametrize("name", sorted(bundled()))
 def test_bundled_networks_know_the_scenes(name: str) -> None:
-    path = bundled()[f"{name}-demo"]
-    assert path.stat().st_size <= 2 * 2**20
-    checkpoint = load_checkpoint(f"{name}-demo")
+    assert bundled()[name].stat().st_size <= 2 * 2**20
+    checkpoint = load_checkpoint(name)
     samples = Scenes("test", 6)
     assert checkpoint.taxonomy == samples.taxonomy
     # The most frequent class everywhere has an mIoU below 0.05.
     assert validate(Predictor.of(checkpoint), samples)["mIoU"] > 0.3
+
+
+def test_a_run_becomes_a_bundled_network(tmp_path: Path) -> None:
+    checkpoint = replace(untrained(), training={"step": 3})
+    checkpoint.save(tmp_path / "best.pt")
+    found = load_checkpoint(bundle(tmp_path, "toy", tmp_path / "bundled"))
+    assert found.training == {}
+    assert found.taxonomy == TOY
+    for name, tensor in found.weights.items():
+        expected = checkpoint.weights[name]
+        assert torch.equal(tensor, expected.half() if expected.is_floating_point() else expected)
+    assert Predictor.of(found).network.head.weight.dtype == torch.float32  # type: ignore[union-attr]
 
 
 def run(*words: object) -> int:
@@ -215,6 +228,9 @@ def test_the_lists(capsys: pytest.CaptureFixture[str]) -> None:
         (["models", "segnett"], 1, "did you mean segnet"),
         (["bench", "unet", "--preset", "small"], 1, "has no preset"),
         (["bench", "unet", "--device", "tpu9"], 1, "no device"),
+        (["bench", "unet", "--size", "0", "4"], 1, "has no pixel"),
+        (["bench", "unet", "--batch", "0"], 1, "nothing to measure"),
+        (["train", "unet", "--data", "scenes", "--out", "x", "--minutes", "1", "--seed", "-1"], 1, "seed -1"),
     ],
 )
 def test_wrong_words_end_in_one_line(

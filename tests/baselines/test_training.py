@@ -196,6 +196,12 @@ def test_wrong_jobs_are_told_in_one_line(toy: Path, tmp_path: Path) -> None:
             Budget(**budget)  # type: ignore[arg-type]
 
 
+def test_a_batch_of_one_is_told_where_it_can_not_be(toy: Path, tmp_path: Path) -> None:
+    job = toy_job(toy, 1, validations=0, recipe=Recipe(batch=1)).changed(model="pspnet", options={"width": 4})
+    with pytest.raises(SegevalError, match="needs more than one image; give --batch 2"):
+        train(job, tmp_path / "run")
+
+
 def test_schedules() -> None:
     poly = Recipe(schedule="poly", power=0.9, warmup=0.0)
     assert poly.factor(0.0) == 1.0

@@ -139,6 +139,7 @@ FILES: dict[str, tuple[str, bytes, tuple[str, ...]]] = {
     "npz other": ("b.npz", zipped("readme.txt", b"hello"), ("b.npz: can't be read as .npz",)),
     "npz empty": ("b.npz", npz(), ("b.npz: holds nothing, and no array named 'labels'",)),
     "tiff cut": ("b.tif", tiff(LABELS)[:-100], ("b.tif: can't be read as .tif",)),
+    "tiff tags": ("b.tif", tiff(LABELS)[:4] + b"\xff\xff" + tiff(LABELS)[6:], ("b.tif: ",)),
     "tiff no tiff": ("b.tif", GOOD, ("b.tif: can't be read as .tif",)),
     "tiff floats": ("b.tiff", tiff(LABELS.astype(np.float32)), ("b.tiff: prediction holds floats (float32)",)),
     "tiff colours": ("b.tif", tiff(colours(LABELS)), ("b.tif: prediction has shape (10, 21, 3)",)),
@@ -528,6 +529,13 @@ def test_saved_runs(capsys: Capsys, tmp_path: Path) -> None:
         ("result.json", b"{", "result.json: damaged run"),
         ("result.json", b"[]", "is not a saved run"),
         ("result.json", b'{"format": 1}', "damaged run (KeyError)"),
+        (
+            "result.json",
+            json.dumps(json.loads(result) | {"images": float("inf")}).encode(),
+            "damaged run (OverflowError)",
+        ),
+        ("result.json", json.dumps(json.loads(result) | {"values": {"mIoU": []}}).encode(), "damaged run (TypeError)"),
+        ("result.json", json.dumps(json.loads(result) | {"per_class": [{"id": 0}]}).encode(), "damaged run (KeyError)"),
         ("result.json", b'{"format": 99}', "run format 99 is newer than this segeval reads (1); upgrade"),
         (
             "result.json",

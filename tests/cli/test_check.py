@@ -352,7 +352,7 @@ def test_instance_causes(capsys: Capsys, tmp_path: Path, name: str) -> None:
 
 INSTANCE_REFUSED: dict[str, tuple[Any, str]] = {
     "image": (boxes([1, 1, 5, 5], image=9), "results are of images that the truth does not list (9)"),
-    "category": (boxes([1, 1, 5, 5], category=9), "the category 9; the truth does not list it"),
+    "category": (boxes([1, 1, 5, 5], category=9), "has the category 9"),
     "score": ([{"image_id": 1, "category_id": 1, "bbox": [1, 1, 5, 5]}], "has no score"),
 }
 

@@ -1,0 +1,56 @@
+"""The options of `segeval score` that say what counts, and in how many pieces."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from pathlib import Path
+from typing import Any
+
+PARTS = "parts"
+
+
+def add_spreading_options(parser: argparse.ArgumentParser) -> None:
+    """Declare them."""
+    group = parser.add_argument_group("scale")
+    group.add_argument(
+        "--workers", type=int, metavar="N", help="threads, or processes of --engine dask (default: cores)"
+    )
+    group.add_argument(
+        "--engine", metavar="ENGINE", help="dask (processes of this machine) or dask://host:port (default: threads)"
+    )
+    group.add_argument(
+        "--shard", metavar="I/N", help="count only this piece, from 1/N to N/N, into --out; segeval merge adds them"
+    )
+    group.add_argument("--collapse", action="store_true", help="fold the rows of all images: flat memory, no intervals")
+    group.add_argument("--resume", action="store_true", help="go on with what a killed run left in --out")
+
+
+def check_spreading(args: argparse.Namespace) -> None:
+    """Refuse, as usage, what can't go together."""
+    if (args.shard or args.resume) and not args.out:
+        args.parser.error(f"{'--shard' if args.shard else '--resume'} needs --out DIR")
+    per_image = {
+        "--per-image": args.per_image,
+        "--intervals": args.intervals,
+        "--slices": args.slices,
+        "--fail-if-worse": args.fail_if_worse,
+    }
+    whole = {**per_image, "--fail-under": args.fail_under}
+    for flag, refused in (("shard", whole), ("collapse", per_image)):
+        wanted = [name for name, value in refused.items() if value]
+        if getattr(args, flag) and wanted:
+            why = "a whole run (give it to segeval merge)" if flag == "shard" else "the rows of each image"
+            args.parser.error(f"{wanted[0]} needs {why}, and --{flag} leaves none")
+
+
+def spreading(args: argparse.Namespace) -> dict[str, Any]:
+    """What `segeval.score` takes of them."""
+    parts = Path(args.out) / PARTS if args.out else None
+    names = ("workers", "engine", "shard", "collapse", "resume")
+    return {**{name: getattr(args, name) for name in names}, "parts": parts}
+
+
+def clear_parts(args: argparse.Namespace) -> None:
+    """Remove what a killed run would have gone on from: this one is whole and saved."""
+    shutil.rmtree(Path(args.out) / PARTS, ignore_errors=True)

@@ -1,0 +1,203 @@
+"""What a training loop hands over, image by image: batches are split and logits become labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from segeval.arrays import to_numpy
+from segeval.errors import SegevalError
+from segeval.readers.coco_panoptic import from_arrays, without
+from segeval.samples import Key, Pair, PanopticMap
+
+# One image: its prediction and its truth.
+Image = tuple[Any, Any]
+
+
+class Waiting(Protocol):
+    """A batch whose counts may still be on their way from a device."""
+
+    def ready(self) -> bool:
+        """Whether the counts have arrived."""
+        ...
+
+    def pairs(self, keys: Sequence[Key]) -> list[Pair]:
+        """The counted images under their keys; waits for them."""
+        ...
+
+
+def images_of(rule: Any, prediction: Any, truth: Any, *, many: bool) -> list[Image]:
+    """The images of an update.
+
+    Parameters
+    ----------
+    rule
+        Says the task, and the classes that the channels of logits stand for.
+    prediction, truth
+        As for `Accumulator.update`.
+    many
+        Whether they are a batch for certain; else that is told from their shapes.
+
+    Raises
+    ------
+    SegevalError
+        If the two sides hold different numbers of images, or logits have another number of channels than classes.
+    """
+    split = {"semantic": _semantic, "panoptic": _panoptic, "instance": _instances}[rule.task]
+    predictions, truths = split(prediction, many, "prediction"), split(truth, many, "truth")
+    if len(predictions) != len(truths):
+        raise SegevalError(
+            f"{len(predictions)} predictions but {len(truths)} truths", remedy="give one prediction for each truth"
+        )
+    if rule.task == "semantic":
+        return [(narrow(labels_of(rule, p, _rank(t))), narrow(t)) for p, t in zip(predictions, truths, strict=True)]
+    return list(zip(predictions, truths, strict=True))
+
+
+def pair_of(rule: Any, image: Image, key: Key) -> Pair:
+    """One image as the rule observes it.
+
+    Raises
+    ------
+    SegevalError
+        For a panoptic side that is no pair of ids and segments.
+    """
+    prediction, truth = image
+    if rule.task == "panoptic":
+        prediction, truth = panoptic_map(rule, prediction, "prediction", key), panoptic_map(rule, truth, "truth", key)
+    return Pair(key, truth, prediction)
+
+
+def panoptic_map(rule: Any, data: Any, what: str, key: Key) -> PanopticMap:
+    """A panoptic side of one image, checked, its void applied."""
+    if not isinstance(data, PanopticMap):
+        pixels, segments = panoptic_parts(data, what, key)
+        data = from_arrays(pixels, segments, what, key)
+    return without(data, rule.void_values)
+
+
+def panoptic_parts(data: Any, what: str, key: Key) -> tuple[Any, Any]:
+    """Ids and segments of one image."""
+    try:
+        pixels, segments = data
+    except (TypeError, ValueError):
+        remedy = "give (ids, [{'id': ..., 'category_id': ...}])"
+        raise SegevalError(f"{what} is no pair of ids and segments", key=key, remedy=remedy) from None
+    return pixels, segments
+
+
+def on_device(*sides: Any) -> bool:
+    """Whether the arrays are tensors on a CUDA device; told without importing torch."""
+    return all(bool(getattr(side, "is_cuda", False)) for side in sides)
+
+
+def waiting_of(rule: Any, prediction: Any, truth: Any, *, many: bool) -> tuple[int, Waiting] | None:
+    """Start counting on the device that holds a batch: how many images it has, and the counts to come.
+
+    None where there is nothing to gain: arrays in host memory, instances, classes that are still to be found.
+    """
+    if rule.task == "semantic" and on_device(prediction, truth):
+        from segeval import torch_counting
+
+        return torch_counting.count_semantic(rule, prediction, truth)
+    if rule.task == "panoptic":
+        predictions, truths = _panoptic(prediction, many, "prediction"), _panoptic(truth, many, "truth")
+        sides = [*predictions, *truths]
+        pairs = all(isinstance(side, (tuple, list)) and len(side) == 2 for side in sides)
+        if pairs and len(predictions) == len(truths) and on_device(*(side[0] for side in sides)):
+            from segeval import torch_counting
+
+            return torch_counting.count_panoptic(rule, list(zip(predictions, truths, strict=True)))
+    return None
+
+
+def narrow(labels: Any) -> Any:
+    """Labels as uint8 where they fit: counting wider ones costs several times as much. Anything else passes."""
+    if not hasattr(labels, "dtype"):
+        return labels
+    array = to_numpy(labels)
+    if array.dtype.kind in "iu" and array.dtype.itemsize > 1:
+        small = array.astype(np.uint8)
+        if np.array_equal(small, array):
+            return small
+    return array
+
+
+def channel_values(rule: Any, channels: int) -> list[int]:
+    """The label that each channel of logits stands for.
+
+    As many channels as classes stand for the classes in their order. One channel more than the largest class id, or
+    classes that are still to be found, or a map of predicted values: a channel stands for its own number.
+
+    Raises
+    ------
+    SegevalError
+        For another number of channels.
+    """
+    taxonomy = rule.taxonomy
+    if taxonomy is None or rule.map_prediction:
+        return list(range(channels))
+    if channels == len(taxonomy):
+        return list(taxonomy.ids)
+    if taxonomy.ids and channels == max(taxonomy.ids) + 1:
+        return list(range(channels))
+    raise SegevalError(
+        f"logits have {channels} channels for {len(taxonomy)} classes",
+        remedy=f"give one channel a class, or labels; {taxonomy.hint()}",
+    )
+
+
+def labels_of(rule: Any, prediction: Any, rank: int) -> Any:
+    """Labels of a prediction with one axis more than its truth: the channel of the largest logit, the first of equals.
+
+    A single channel is a foreground against a background: above 0 it is class 1 (a probability above a half).
+    """
+    shape = getattr(prediction, "shape", ())
+    if len(shape) != rank + 1 or not _floats(prediction):
+        return prediction
+    axis = rank - 2
+    if shape[axis] == 1:
+        return (prediction > 0).squeeze(axis)
+    values = channel_values(rule, shape[axis])
+    labels = prediction.argmax(axis)
+    if values == list(range(len(values))):
+        return labels
+    return np.array(values, np.int64)[to_numpy(labels)]
+
+
+def _floats(data: Any) -> bool:
+    return "float" in str(getattr(data, "dtype", ""))
+
+
+def _rank(data: Any) -> int:
+    return len(getattr(data, "shape", (0, 0)))
+
+
+def _semantic(data: Any, many: bool, what: str) -> Sequence[Any]:
+    if isinstance(data, (list, tuple)) and (many or (len(data) and getattr(data[0], "ndim", 0) >= 2)):
+        return data
+    rank = _rank(data)
+    if rank == 4 or (rank == 3 and many):
+        return list(data)
+    if rank != 3 or (what == "prediction" and _floats(data)) or data.shape[-1] in (3, 4):
+        return [data]  # one label map, the logits of one image, or colours, which are refused later
+    return list(data)
+
+
+def _instances(data: Any, many: bool, what: str) -> Sequence[Any]:
+    listed = isinstance(data, (list, tuple)) and not hasattr(data, "_fields")
+    return data if listed and (many or all(isinstance(d, Mapping) or hasattr(d, "_fields") for d in data)) else [data]
+
+
+def _panoptic(data: Any, many: bool, what: str) -> Sequence[Any]:
+    if isinstance(data, PanopticMap) or not isinstance(data, (list, tuple)) or not data:
+        return [data]
+    if isinstance(data, list) and all(isinstance(one, tuple) for one in data):
+        return data
+    if len(data) == 2 and _rank(data[0]) >= 3 and isinstance(data[1], (list, tuple)):
+        ids, segments = data
+        if len(ids) == len(segments) and all(isinstance(s, (list, tuple)) for s in segments) and len(segments):
+            return list(zip(ids, segments, strict=True))
+    return [data]

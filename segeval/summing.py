@@ -1,0 +1,163 @@
+"""Adding tallies as they come: folded where no rows are wanted, and kept on disk so that a killed run can go on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from segeval.errors import SegevalError
+from segeval.files import write_atomic
+from segeval.samples import Key
+from segeval.tally import Tally, merge
+
+# Seconds of counting that a killed run may lose.
+PART_SECONDS = 30.0
+
+# Tallies that wait before they are added: adding is a sort, so it is not done for each.
+MOST_LOOSE = 64
+
+PLAN = "plan.json"
+
+
+@dataclass
+class Sum:
+    """A growing tally.
+
+    Parameters
+    ----------
+    collapse
+        Fold the rows of all images into one set as they come.
+    parts
+        Where to keep what was counted, if anywhere.
+    """
+
+    collapse: bool = False
+    parts: Parts | None = None
+    _loose: list[Tally] = field(default_factory=list)
+    _fresh: list[Tally] = field(default_factory=list)
+    _since: float = field(default_factory=time.monotonic)
+
+    def add(self, tally: Tally) -> None:
+        """Add the tally of some images."""
+        if self.parts is None:
+            self.keep(tally)
+            return
+        self._fresh.append(tally)
+        if time.monotonic() - self._since >= PART_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was not yet written."""
+        if self.parts is not None and self._fresh:
+            whole = merge(self._fresh)
+            self.parts.write(whole)
+            self.keep(whole)
+        self._fresh, self._since = [], time.monotonic()
+
+    def keep(self, tally: Tally) -> None:
+        """Add a tally that is on disk already."""
+        self._loose.append(tally.collapse() if self.collapse else tally)
+        # Rows are merged once, at the end: merging grows with what there is. Folded rows stay few.
+        if self.collapse and len(self._loose) >= MOST_LOOSE:
+            self._loose = [merge(self._loose).collapse()]
+
+    def total(self) -> Tally:
+        """The sum of everything."""
+        loose = self._loose + self._fresh
+        whole = merge(loose)
+        return whole.collapse() if self.collapse else whole
+
+
+@dataclass
+class Parts:
+    """A folder of tallies that together are what a run has counted so far.
+
+    Parameters
+    ----------
+    folder
+        Made when the first part is written.
+    plan
+        What the run counts, as plain values; parts of another plan are not this run's.
+    """
+
+    folder: Path
+    plan: Mapping[str, Any]
+    _written: int = 0
+
+    @property
+    def _mark(self) -> str:
+        text = json.dumps(self.plan, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+    def write(self, tally: Tally) -> None:
+        """Write one part; the plan comes first."""
+        if not (self.folder / PLAN).is_file():
+            write_atomic(self.folder / PLAN, json.dumps({"plan": self._mark}))
+        tally.save(self.folder / f"{self._written:06d}.npz")
+        self._written += 1
+
+    def load(self, files: Mapping[Key, Sequence[str]]) -> list[Tally]:
+        """The parts of a killed run; one that is older than a file of its images, or damaged, is left out.
+
+        Parameters
+        ----------
+        files
+            The files of each image that is to be counted.
+
+        Raises
+        ------
+        SegevalError
+            If the parts are another run's.
+        """
+        if not (self.folder / PLAN).is_file():
+            return []
+        try:
+            stored = json.loads((self.folder / PLAN).read_text()).get("plan")
+        except (OSError, ValueError, AttributeError):
+            stored = None
+        if stored != self._mark:
+            raise SegevalError(
+                "what was kept here is of another run",
+                file=self.folder,
+                remedy="give the options of that run, or leave out --resume to count everything again",
+            )
+        found = []
+        age = _Ages()
+        for path in sorted(self.folder.glob("*.npz")):
+            self._written = max(self._written, int(path.stem) + 1 if path.stem.isdigit() else 0)
+            try:
+                tally = Tally.load(path)
+            except SegevalError:
+                continue
+            written = path.stat().st_mtime
+            if all(key in files and age.newest(files[key]) <= written for key in tally.keys):
+                found.append(tally)
+            else:
+                path.unlink()
+        return found
+
+    def clear(self) -> None:
+        """Remove the folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class _Ages:
+    """When files were changed; many images may share one file."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, float] = {}
+
+    def newest(self, files: Sequence[str]) -> float:
+        for file in files:
+            if file not in self._of:
+                try:
+                    self._of[file] = Path(file).stat().st_mtime
+                except OSError:
+                    self._of[file] = float("inf")
+        return max((self._of[file] for file in files), default=0.0)
