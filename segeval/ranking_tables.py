@@ -9,7 +9,7 @@ from typing import Any
 
 from segeval import tables
 from segeval.ranking import Board
-from segeval.result import between
+from segeval.result_tables import between
 from segeval.stored import plain
 from segeval.tables import Table, percent
 

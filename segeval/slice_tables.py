@@ -8,7 +8,7 @@ from typing import Any
 
 from segeval import tables
 from segeval.comparison_tables import bounds, signed
-from segeval.result import between
+from segeval.result_tables import between
 from segeval.slices import Gap, Slice, Slices
 from segeval.stored import plain
 from segeval.tables import Table, percent

@@ -24,7 +24,8 @@ from segeval.report.grids import (
     spans,
     words,
 )
-from segeval.result import COLUMNS, COUNTS, Result
+from segeval.result import Result
+from segeval.result_tables import COLUMNS, COUNTS
 from segeval.slices import Slices
 from segeval.tables import percent
 from segeval.tasks import saved_rule
