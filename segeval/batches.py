@@ -45,6 +45,7 @@ def images_of(rule: Any, prediction: Any, truth: Any, *, many: bool) -> list[Ima
     SegevalError
         If the two sides hold different numbers of images, or logits have another number of channels than classes.
     """
+    many = many or (rule.task == "semantic" and _rank(prediction) == 4)
     split = {"semantic": _semantic, "panoptic": _panoptic, "instance": _instances}[rule.task]
     predictions, truths = split(prediction, many, "prediction"), split(truth, many, "truth")
     if len(predictions) != len(truths):

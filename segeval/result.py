@@ -19,8 +19,9 @@ from segeval import tables
 from segeval.errors import Caution, SegevalError
 from segeval.files import write_atomic
 from segeval.signature import Signature
+from segeval.stored import bounds, check_figures, plain, undefined
 from segeval.tables import DASH, Table, percent
-from segeval.tally import Tally
+from segeval.tally import DAMAGE, Tally
 
 if TYPE_CHECKING:
     import pandas
@@ -238,67 +239,36 @@ def _restore(cls: type[Result], data: dict[str, Any], folder: Path) -> Result:
         try:
             with np.load(folder / "curves.npz", allow_pickle=False) as stored:
                 curves = {name: stored[name] for name in stored.files}
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except DAMAGE as error:
             where = folder / "curves.npz"
             raise SegevalError(f"damaged curves ({type(error).__name__})", file=where, remedy="score again") from None
     confusion = data["confusion"]
-    _check_figures(data)
+    tally = Tally.load(folder / "tally.npz") if "tally" in data["saved"] else None
+    if tally is not None and tally.task != data["task"]:
+        raise SegevalError(
+            f"the run is of the task {data['task']} and its tally of the task {tally.task}",
+            file=folder / "result.json",
+            remedy="score again",
+        )
+    check_figures(data, COLUMNS)
     return cls(
         task=data["task"],
         signature=Signature.parse(data["signature"]),
         images=int(data["images"]),
-        values=_undefined(data["values"]),
-        per_class=tuple(_undefined(row) for row in data["per_class"]),
+        values=undefined(data["values"]),
+        per_class=tuple(undefined(row) for row in data["per_class"]),
         warnings=tuple(Caution(w["code"], w["message"]) for w in data["warnings"]),
-        intervals={k: _bounds(v) for k, v in data["intervals"].items()},
+        intervals={k: bounds(v) for k, v in data["intervals"].items()},
         class_intervals=tuple(
-            {k: v if k == "id" else _bounds(v) for k, v in row.items()} for row in data.get("class_intervals", ())
+            {k: v if k == "id" else bounds(v) for k, v in row.items()} for row in data.get("class_intervals", ())
         ),
         interval_signature=Signature.parse(data["interval_signature"]) if "interval_signature" in data else None,
         curves=curves,
         confusion=None if confusion is None else np.array(confusion, np.int64),
         rule=data["rule"],
-        tally=Tally.load(folder / "tally.npz") if "tally" in data["saved"] else None,
+        tally=tally,
         provenance=data["provenance"],
     )
-
-
-def _bounds(pair: list[float | None]) -> tuple[float, float]:
-    low, high = (math.nan if v is None else float(v) for v in pair)
-    return low, high
-
-
-def _check_figures(data: dict[str, Any]) -> None:
-    """Refuse a saved run whose figures are incomplete or no numbers, before anything is made of them."""
-    panoptic = data["task"] == "panoptic"
-    needed = {"id", "name", *COLUMNS[data["task"]]} | ({"isthing"} if panoptic else set())
-    heads = {n + tail for n in ("PQ", "SQ", "RQ") for tail in ("", "_th", "_st")} if panoptic else set()
-    for row, names in ((data["values"], heads), *((row, needed) for row in data["per_class"])):
-        if names - set(row):
-            raise KeyError(min(names - set(row)))
-        for name, value in row.items():
-            if name != "name" and not isinstance(value, (int, float, type(None))):
-                raise TypeError(name)
-    texts = [w[k] for w in data["warnings"] for k in ("code", "message")]
-    if not all(isinstance(text, str) for text in texts):
-        raise TypeError("warnings")
-
-
-def _undefined(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: math.nan if v is None and k != "isthing" else v for k, v in row.items()}
-
-
-def plain(value: Any) -> Any:
-    """JSON has no NaN: undefined is null."""
-    if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(v) for v in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return str(value) if isinstance(value, Path) else value
 
 
 # ---- the tables ----------------------------------------------------------------------------------------------

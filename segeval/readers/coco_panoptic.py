@@ -157,15 +157,16 @@ class CocoPanoptic:
     by_id: bool = True
 
     @classmethod
-    def open(cls, path: Path, side: str, void: tuple[int, ...] = (0,)) -> CocoPanoptic:
+    def open(cls, path: Path, side: str, void: tuple[int, ...] = (0,), folder: Path | None = None) -> CocoPanoptic:
         """Read the JSON (or find it for a folder) and index its images; `void` are segment ids that are none.
+
+        The PNGs are in `folder`, or else where they usually are.
 
         Raises
         ------
         SegevalError
             If it is no panoptic JSON, an entry lacks image or file, or an image is listed twice.
         """
-        folder: Path | None = None
         if path.is_dir():
             found = find_json(path)
             if found is None:
@@ -193,8 +194,8 @@ class CocoPanoptic:
         if not entries:
             raise SegevalError("lists no image", file=path, remedy="give a JSON with annotations")
         first = str(next(iter(entries.values()))["file_name"])
-        if folder is None or not (folder / first).is_file():
-            folder = find_folder(path, first) if folder is None else folder
+        if folder is None:
+            folder = find_folder(path, first)
         categories = taxonomy_of_categories(data["categories"], path) if "categories" in data else None
         return cls(path, folder, entries, side, categories, void)
 
