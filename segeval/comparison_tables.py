@@ -10,7 +10,7 @@ from typing import Any
 
 from segeval import tables
 from segeval.comparison import Comparison, Difference
-from segeval.result import plain
+from segeval.stored import plain
 from segeval.tables import DASH, RAISED, Table, percent
 
 FORMS = ("text", "json", "markdown", "csv", "latex", "html")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segeval import panoptic, semantic
+from segeval import confusions, panoptic, semantic
 from segeval.errors import SegevalError
 from segeval.evidence_form import Evidence, Figures
 from segeval.instance_resampling import detections_of
@@ -100,13 +100,13 @@ def _semantic(rule: semantic.SemanticIoU, tally: Any) -> CountEvidence:
     images, k = areas.shape[1:]
 
     def figures_of(areas: NDArray[np.int64]) -> Figures:
-        classes = semantic.figures(areas)
-        means = semantic.summary(classes, in_means, rule.absent)
+        classes = confusions.figures(areas)
+        means = confusions.summary(classes, in_means, rule.absent)
         return Figures(
             np.stack([means[n] for n in names], axis=-1), np.stack([classes[n] for n in SEMANTIC_FIGURES], axis=-1)
         )
 
-    names = tuple(semantic.summary(semantic.figures(areas[:, :0].sum(axis=1)), in_means, rule.absent))
+    names = tuple(confusions.summary(confusions.figures(areas[:, :0].sum(axis=1)), in_means, rule.absent))
     common = {
         "keys": tally.keys,
         "values": names,
@@ -127,7 +127,7 @@ def _semantic(rule: semantic.SemanticIoU, tally: Any) -> CountEvidence:
     high, low = split_iou(np.nan_to_num(flat))
 
     def averages(sums: NDArray[np.int64]) -> Figures:
-        mean = semantic.mean_of_parts(*np.split(sums, 3, axis=1))
+        mean = confusions.mean_of_parts(*np.split(sums, 3, axis=1))
         return Figures(mean[:, : len(names)], mean[:, len(names) :].reshape(-1, k, len(SEMANTIC_FIGURES)))
 
     rows = np.concatenate([high, low, defined], axis=1).astype(np.float64)

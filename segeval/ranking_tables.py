@@ -9,7 +9,8 @@ from typing import Any
 
 from segeval import tables
 from segeval.ranking import Board
-from segeval.result import between, plain
+from segeval.result_tables import between
+from segeval.stored import plain
 from segeval.tables import Table, percent
 
 FORMS = ("text", "json", "markdown", "csv", "latex", "html")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import json
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -18,22 +17,16 @@ from numpy.typing import NDArray
 from segeval import tables
 from segeval.errors import Caution, SegevalError
 from segeval.files import write_atomic
+from segeval.result_tables import COLUMNS, class_table, exact_table, headline_table, interval_table
 from segeval.signature import Signature
-from segeval.tables import DASH, Table, percent
-from segeval.tally import Tally
+from segeval.stored import bounds, check_figures, plain, undefined
+from segeval.tables import Table
+from segeval.tally import DAMAGE, Tally
 
 if TYPE_CHECKING:
     import pandas
 
 FORMAT = 1  # of result.json
-
-# The per-class figures that a person sees, and which of them are counts.
-COLUMNS = {
-    "semantic": ("IoU", "Acc", "Dice", "precision", "recall"),
-    "panoptic": ("PQ", "SQ", "RQ", "tp", "fp", "fn"),
-    "instance": ("AP", "AP50", "AP75"),
-}
-COUNTS = ("tp", "fp", "fn", "truths", "detections", "pixels")
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,137 +231,33 @@ def _restore(cls: type[Result], data: dict[str, Any], folder: Path) -> Result:
         try:
             with np.load(folder / "curves.npz", allow_pickle=False) as stored:
                 curves = {name: stored[name] for name in stored.files}
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except DAMAGE as error:
             where = folder / "curves.npz"
             raise SegevalError(f"damaged curves ({type(error).__name__})", file=where, remedy="score again") from None
     confusion = data["confusion"]
-    _check_figures(data)
+    tally = Tally.load(folder / "tally.npz") if "tally" in data["saved"] else None
+    if tally is not None and tally.task != data["task"]:
+        raise SegevalError(
+            f"the run is of the task {data['task']} and its tally of the task {tally.task}",
+            file=folder / "result.json",
+            remedy="score again",
+        )
+    check_figures(data, COLUMNS)
     return cls(
         task=data["task"],
         signature=Signature.parse(data["signature"]),
         images=int(data["images"]),
-        values=_undefined(data["values"]),
-        per_class=tuple(_undefined(row) for row in data["per_class"]),
+        values=undefined(data["values"]),
+        per_class=tuple(undefined(row) for row in data["per_class"]),
         warnings=tuple(Caution(w["code"], w["message"]) for w in data["warnings"]),
-        intervals={k: _bounds(v) for k, v in data["intervals"].items()},
+        intervals={k: bounds(v) for k, v in data["intervals"].items()},
         class_intervals=tuple(
-            {k: v if k == "id" else _bounds(v) for k, v in row.items()} for row in data.get("class_intervals", ())
+            {k: v if k == "id" else bounds(v) for k, v in row.items()} for row in data.get("class_intervals", ())
         ),
         interval_signature=Signature.parse(data["interval_signature"]) if "interval_signature" in data else None,
         curves=curves,
         confusion=None if confusion is None else np.array(confusion, np.int64),
         rule=data["rule"],
-        tally=Tally.load(folder / "tally.npz") if "tally" in data["saved"] else None,
+        tally=tally,
         provenance=data["provenance"],
     )
-
-
-def _bounds(pair: list[float | None]) -> tuple[float, float]:
-    low, high = (math.nan if v is None else float(v) for v in pair)
-    return low, high
-
-
-def _check_figures(data: dict[str, Any]) -> None:
-    """Refuse a saved run whose figures are incomplete or no numbers, before anything is made of them."""
-    panoptic = data["task"] == "panoptic"
-    needed = {"id", "name", *COLUMNS[data["task"]]} | ({"isthing"} if panoptic else set())
-    heads = {n + tail for n in ("PQ", "SQ", "RQ") for tail in ("", "_th", "_st")} if panoptic else set()
-    for row, names in ((data["values"], heads), *((row, needed) for row in data["per_class"])):
-        if names - set(row):
-            raise KeyError(min(names - set(row)))
-        for name, value in row.items():
-            if name != "name" and not isinstance(value, (int, float, type(None))):
-                raise TypeError(name)
-    texts = [w[k] for w in data["warnings"] for k in ("code", "message")]
-    if not all(isinstance(text, str) for text in texts):
-        raise TypeError("warnings")
-
-
-def _undefined(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: math.nan if v is None and k != "isthing" else v for k, v in row.items()}
-
-
-def plain(value: Any) -> Any:
-    """JSON has no NaN: undefined is null."""
-    if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(v) for v in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return str(value) if isinstance(value, Path) else value
-
-
-# ---- the tables ----------------------------------------------------------------------------------------------
-
-
-def headline_table(result: Result) -> Table:
-    """What stands above everything else, one form a task."""
-    v = result.values
-    if not v:  # the run of one shard: rows, and nothing that could be taken for a score
-        return Table(("images",), ((str(result.images),),), left=())
-    if result.task == "panoptic":
-        rows = []
-        for name, tail in (("all", ""), ("things", "_th"), ("stuff", "_st")):
-            count = sum(
-                row["tp"] + row["fp"] + row["fn"] > 0 and (not tail or row["isthing"] is (tail == "_th"))
-                for row in result.per_class
-            )
-            rows.append((name, *(percent(v[k + tail]) for k in ("PQ", "SQ", "RQ")), str(count)))
-        return Table(("", "PQ", "SQ", "RQ", "classes"), tuple(rows))
-    names = tuple(v)
-    if result.task == "instance":
-        # Twelve numbers in one line run off a terminal; precision above, recall below.
-        half = len(names) // 2
-        cut = [names[:half], names[half:]]
-        rows = [(a, percent(v[a]), b, percent(v[b])) for a, b in zip(*cut, strict=False)]
-        return Table(("", "%", "", "%"), tuple(rows), left=(0, 2))
-    return Table(names, (tuple(percent(v[n]) for n in names),), left=())
-
-
-def interval_table(result: Result) -> Table:
-    """Headline values with their bounds."""
-    level = result.interval_signature.get("level") if result.interval_signature else None
-    rows = tuple((name, percent(result.values[name]), between(*ends)) for name, ends in result.intervals.items())
-    return Table(("", "%", f"{100 * float(level):g}% interval" if level else "interval"), rows)
-
-
-def between(low: float, high: float) -> str:
-    """The two ends of an interval, as a person reads them."""
-    return DASH if low != low or high != high else f"[{percent(low)}, {percent(high)}]"
-
-
-def class_table(result: Result) -> Table:
-    """One row a class; its first figure with its bounds, if there are any."""
-    columns = COLUMNS.get(result.task, ())
-    bounds = {row["id"]: row for row in result.class_intervals}
-    rows = []
-    for row in result.per_class:
-        cells = [str(row[c]) if c in COUNTS else percent(row[c]) for c in columns]
-        if bounds:
-            cells.insert(1, between(*bounds[row["id"]][columns[0]]))
-        rows.append((str(row["id"]), str(row["name"]), *cells))
-    headers = [*columns[:1], "interval", *columns[1:]] if bounds else columns
-    return Table(("id", "class", *headers), tuple(rows), left=(1,))
-
-
-def exact_table(result: Result) -> Table:
-    """Headline and classes in one table of unrounded figures."""
-    names = list(dict.fromkeys([*result.values, *(k for row in result.per_class for k in row)]))
-    names = [n for n in names if n not in ("id", "name")]
-
-    def cell(value: Any) -> str:
-        return "" if value is None or value != value else repr(value) if isinstance(value, float) else str(value)
-
-    rows = [("", "all", *(cell(result.values.get(n)) for n in names))]
-    rows += [(str(r["id"]), str(r["name"]), *(cell(r.get(n)) for n in names)) for r in result.per_class]
-    if not result.intervals:
-        return Table(("id", "name", *names), tuple(rows), left=(1,))
-    bounds = [result.intervals, *result.class_intervals]
-    bounded = [n for n in names if any(n in row for row in bounds)]
-    ends = [[cell(v) for n in bounded for v in row.get(n, (math.nan, math.nan))] for row in bounds]
-    headers = [f"{n} {end}" for n in bounded for end in ("low", "high")]
-    rows = [(*row, *more) for row, more in zip(rows, ends, strict=True)]
-    return Table(("id", "name", *names, *headers), tuple(rows), left=(1,))

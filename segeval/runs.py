@@ -33,12 +33,6 @@ def load_run(folder: str | os.PathLike[str]) -> Result:
         raise SegevalError(text, file=path, remedy="add the shards with segeval merge")
     if result.tally is None:
         raise SegevalError("this run has no tally.npz", file=path, remedy="score again with --out")
-    if result.tally.task != result.task:
-        raise SegevalError(
-            f"the run is of the task {result.task} and its tally of the task {result.tally.task}",
-            file=path,
-            remedy="score again",
-        )
     try:
         again: Result = saved_rule(dict(result.rule)).score(result.tally)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:

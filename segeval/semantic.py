@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segeval.arrays import NOTHING, as_labels, crc_of, require_same_size, resize_nearest, smallest
+from segeval.confusions import add_up, confusion_matrix_of, figures, mean_over_images, positions, summary
 from segeval.errors import Caution, SegevalError
-from segeval.means import mean_over_classes, ratio, sum_over_classes
 from segeval.metric import check_choices, option, rule_to_dict, void_value, whole_numbers
 from segeval.result import Result
 from segeval.samples import Counted, Key, Pair
 from segeval.signature import Signature
-from segeval.tally import Rows, Tally, image_digest, in_order, join_iou, split_iou
+from segeval.tally import Rows, Tally, image_digest, in_order
 from segeval.taxonomy import Taxonomy
 from segeval.version import __version__
 
@@ -159,7 +159,7 @@ class SemanticIoU:
         )
         truth_ids = self.classes_of(truth_ids, "truth", image, keys, [f[0] for f in files])
         predicted_ids = self.classes_of(predicted_ids, "prediction", image, keys, [f[1] for f in files])
-        return _add_up(image, truth_ids, predicted_ids, pixels)
+        return add_up(image, truth_ids, predicted_ids, pixels)
 
     def _class(self, raw: int, value: int, side: str) -> int:
         """The class of a mapped value, whether it is known or not, or `NO_CLASS`."""
@@ -216,7 +216,7 @@ class SemanticIoU:
         """Common, truth and predicted pixels of each class: (3, K), or (3, images, K)."""
         rows = tally.tables["pixels"]
         k = len(taxonomy)
-        truth, predicted = (_positions(rows[c], taxonomy.ids) for c in ("truth", "prediction"))
+        truth, predicted = (positions(rows[c], taxonomy.ids) for c in ("truth", "prediction"))
         counted = rows["truth"] != NO_CLASS
         images = len(tally.keys) if per_image else 1
         image = rows.image if per_image else np.zeros(len(rows), np.int32)
@@ -246,8 +246,8 @@ class SemanticIoU:
         if self.average == "image":
             classes = figures(self.areas(tally, taxonomy, per_image=True))
             means = summary(classes, in_means, self.absent)
-            values = {name: _mean_over_images(v) for name, v in means.items()}
-            shown = {name: _mean_over_images(v) for name, v in classes.items() if name not in ("truth", "common")}
+            values = {name: mean_over_images(v) for name, v in means.items()}
+            shown = {name: mean_over_images(v) for name, v in classes.items() if name not in ("truth", "common")}
         else:
             classes = figures(areas)
             values = {name: float(v) for name, v in summary(classes, in_means, self.absent).items()}
@@ -348,87 +348,3 @@ def _refuse_two_foregrounds(
             key=keys[both[0]],
             remedy="give --void 255 if 255 is void, or --map to merge them",
         )
-
-
-def figures(areas: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
-    """Per-class figures from common, truth and predicted pixels (3, ..., K); NaN where undefined."""
-    common, truth, predicted = areas.astype(np.float64)
-    accuracy = ratio(common, truth)
-    return {
-        "IoU": ratio(common, truth + predicted - common),
-        "Acc": accuracy,
-        "Dice": ratio(2 * common, truth + predicted),
-        "precision": ratio(common, predicted),
-        "recall": accuracy,
-        "truth": truth,
-        "common": common,
-    }
-
-
-def summary(
-    classes: dict[str, NDArray[np.float64]], in_means: NDArray[np.bool_], absent: str
-) -> dict[str, NDArray[np.float64]]:
-    """Headline values (...) from per-class figures (..., K).
-
-    fwIoU weights the IoU of the classes in the means by their share of the truth; aAcc counts every class.
-    """
-
-    def mean(name: str) -> NDArray[np.float64]:
-        column = classes[name][..., in_means]
-        return mean_over_classes(np.nan_to_num(column) if absent == "zero" else column)
-
-    truth = classes["truth"][..., in_means]
-    iou = np.nan_to_num(classes["IoU"][..., in_means])
-    return {
-        "mIoU": mean("IoU"),
-        "fwIoU": ratio(sum_over_classes(truth * iou), sum_over_classes(truth)),
-        "aAcc": ratio(sum_over_classes(classes["common"]), sum_over_classes(classes["truth"])),
-        "mAcc": mean("Acc"),
-        "mDice": mean("Dice"),
-    }
-
-
-def confusion_matrix_of(tally: Tally, taxonomy: Taxonomy) -> NDArray[np.int64]:
-    """(K, K + 1) pixels: truth by prediction, the last column predicted as no class."""
-    rows = tally.tables["pixels"]
-    k = len(taxonomy)
-    truth, predicted = (_positions(rows[c], taxonomy.ids) for c in ("truth", "prediction"))
-    matrix = np.zeros((k, k + 1), np.int64)
-    which = truth < k
-    np.add.at(matrix, (truth[which], predicted[which]), rows["pixels"][which])
-    return matrix
-
-
-def _positions(ids: NDArray[np.int64], known: tuple[int, ...]) -> NDArray[np.int64]:
-    """Positions of class ids in the taxonomy, and its length for those that are not there."""
-    if not known:
-        return np.zeros(len(ids), np.int64)
-    order = np.argsort(known, kind="stable")
-    ascending = np.array(known, np.int64)[order]
-    at = np.searchsorted(ascending, ids).clip(max=len(known) - 1)
-    return np.where(ascending[at] == ids, order[at], len(known))
-
-
-def _add_up(
-    image: NDArray[np.int32], truth: NDArray[np.int64], predicted: NDArray[np.int64], pixels: NDArray[np.int64]
-) -> Rows:
-    """Rows sorted by image, truth and prediction, one for each combination (several raw values may be one class)."""
-    order = np.lexsort((predicted, truth, image))
-    image, truth, predicted, pixels = image[order], truth[order], predicted[order], pixels[order]
-    fresh = np.ones(len(order), bool)
-    fresh[1:] = (image[1:] != image[:-1]) | (truth[1:] != truth[:-1]) | (predicted[1:] != predicted[:-1])
-    starts = np.flatnonzero(fresh)
-    sums = np.add.reduceat(pixels, starts) if len(starts) else pixels
-    return Rows(image[starts], {"truth": truth[starts], "prediction": predicted[starts]}, {"pixels": sums})
-
-
-def mean_of_parts(high: NDArray[np.int64], low: NDArray[np.int64], defined: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The mean of figures from the sums of their exact parts (`tally.split_iou`) and how many were defined."""
-    return ratio(join_iou(high, low), defined)
-
-
-def _mean_over_images(values: NDArray[np.float64]) -> Any:
-    """Mean over the first axis of what is defined; summed in whole numbers, so that the order is no matter."""
-    high, low = split_iou(np.nan_to_num(values))
-    mean = mean_of_parts(high.sum(axis=0), low.sum(axis=0), (~np.isnan(values)).sum(axis=0))
-    return float(mean) if mean.ndim == 0 else mean

@@ -8,8 +8,9 @@ from typing import Any
 
 from segeval import tables
 from segeval.comparison_tables import bounds, signed
-from segeval.result import between, plain
+from segeval.result_tables import between
 from segeval.slices import Gap, Slice, Slices
+from segeval.stored import plain
 from segeval.tables import Table, percent
 
 # Of an instance run's twelve numbers, those that a page has room for.

@@ -15,7 +15,10 @@ from segeval.resampling import Interval, blocks, chunks, drawn, in_threads
 from segeval.result import Result
 from segeval.workers import available_workers
 
-RARE_CODE = "rare-classes"
+RARE_CODE, FEW_CODE = "rare-classes", "few-units"
+
+# Fewer images (or groups) than this say little about others.
+FEW = 20
 
 # A class in fewer images than this makes intervals rough; see benchmarks/COVERAGE.md.
 RARE = 100
@@ -74,7 +77,7 @@ def attach(
         intervals=values,
         class_intervals=classes,
         interval_signature=interval.signature(units, word),
-        warnings=(*(w for w in result.warnings if w.code != RARE_CODE), *cautions(evidence, groups)),
+        warnings=(*(w for w in result.warnings if w.code not in (RARE_CODE, FEW_CODE)), *cautions(evidence, groups)),
     )
 
 
@@ -156,8 +159,12 @@ def bounds_of(
 
 
 def cautions(evidence: Evidence, groups: NDArray[np.int64] | None) -> list[Caution]:
-    """What makes the intervals doubtful: classes in few images (or groups)."""
+    """What makes the intervals doubtful: few images (or groups), or classes in few of them."""
     units, word = unit_count(evidence, groups)
+    found = []
+    if units < FEW:
+        text = f"{units} {word} are few: intervals and tests over them are not to be relied on"
+        found.append(Caution(FEW_CODE, text))
     presence = evidence.presence
     if groups is not None:
         together = np.zeros((units, presence.shape[1]), bool)
@@ -166,11 +173,11 @@ def cautions(evidence: Evidence, groups: NDArray[np.int64] | None) -> list[Cauti
     seen = presence.sum(axis=0)
     rare = [k for k in np.argsort(seen, kind="stable").tolist() if 0 < seen[k] < RARE]
     if not rare:
-        return []
+        return found
     named = ", ".join(f"{evidence.class_names[k]} ({int(seen[k])})" for k in rare[:5])
     more = f" and {len(rare) - 5} more" if len(rare) > 5 else ""
     text = (
         f"{len(rare)} of {int((seen > 0).sum())} classes are in fewer than {RARE} {word}: {named}{more}; "
         "their intervals are rough, and below about 10 not to be relied on"
     )
-    return [Caution(RARE_CODE, text)]
+    return [*found, Caution(RARE_CODE, text)]

@@ -22,7 +22,7 @@ from segeval.samples import Key
 FORMAT = 1  # of tally.npz
 
 # What reading a damaged archive may raise.
-_DAMAGE = (OSError, ValueError, LookupError, TypeError, RuntimeError, EOFError, zlib.error, zipfile.BadZipFile)
+DAMAGE = (OSError, ValueError, LookupError, TypeError, RuntimeError, EOFError, zlib.error, zipfile.BadZipFile)
 
 # Below 2^26, so that the sum of 2^37 such parts still fits in an int64.
 IOU_LOW_BITS = 26
@@ -287,7 +287,7 @@ class Tally:
                 return _assemble(head, data)
         except FileNotFoundError:
             raise SegevalError("no such file", file=path, remedy="give the folder of a saved run") from None
-        except _DAMAGE as error:
+        except DAMAGE as error:
             raise SegevalError(f"damaged tally ({type(error).__name__})", file=path, remedy=again) from None
 
 

@@ -6,6 +6,7 @@ import contextlib
 import copy
 import io
 import json
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ FEATURES = (
     "area_9216",
     "over_100",
     "empty_class",
+    "equal_ious",
 )
 
 
@@ -115,6 +117,12 @@ def problem(seed: int, features: set[str]) -> tuple[dict[str, Any], list[dict[st
             truth(where, 2, rectangle(5, 5, side, side), side * side, [5, 5, side, side])
             result(where, 2, rectangle(7, 5, side, side), 0.7)
             result(where, 3, rectangle(20, 20, side, side), 0.8)
+    if "equal_ious" in features:
+        for x in (60, 64):
+            truth(where, 2, rectangle(x, 90, 20, 10), 200, [x, 90, 20, 10])
+        result(where, 2, rectangle(62, 90, 20, 10), 0.9)  # as near to the one as to the other
+        result(where, 2, rectangle(60, 90, 20, 10), 0.8)
+        result(where, 2, rectangle(64, 90, 20, 10), 0.7)
     if "tie_within" in features:
         for k in range(4):
             result(where, 2, rectangle(5 + 9 * k, 5, 30, 32), 0.5)
@@ -157,13 +165,18 @@ def features_of(data: dict[str, Any], results: list[dict[str, Any]], iou: str) -
     for area in (1024, 9216):
         if any(a["area"] == area for a in data["annotations"]):
             found.add(f"area_{area}")
+    near: dict[int, list[float]] = defaultdict(list)
     for a in data["annotations"]:
         for r in by_cell.get((a["image_id"], a["category_id"]), []):
             if isinstance(a["segmentation"], list) or a["iscrowd"]:
                 continue
             pair = [[r["bbox"]], [a["bbox"]]] if iou == "bbox" else [[r["segmentation"]], [a["segmentation"]]]
-            if mask_api.iou(*pair, [0])[0, 0] == 0.5:
+            overlap = mask_api.iou(*pair, [0])[0, 0]
+            if overlap == 0.5:
                 found.add("half")
+            near[id(r)].append(overlap)
+    if any(len(set(ious)) < len(ious) for ious in ([v for v in own if v >= 0.5] for own in near.values())):
+        found.add("equal_ious")
     return found
 
 

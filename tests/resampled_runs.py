@@ -70,6 +70,7 @@ def instance_run(rng: np.random.Generator, images: int, classes: int, digits: in
     """Detections with random matches; no two scores of an image are equal, and many of different images are."""
     rule = InstanceAP(taxonomy=Taxonomy.of_count(classes), **options)
     limit, areas = len(rule.iou_thresholds), 1 + len(rule.area_ranges)
+    words = len(_words([0] * areas, limit))
     found, truths = [], []
     for i in range(images):
         scores = rng.permutation(10**digits)[: rng.integers(0, 9)] / 10**digits
@@ -82,9 +83,10 @@ def instance_run(rng: np.random.Generator, images: int, classes: int, digits: in
             own = -np.sort(-scores[kinds == k])
             for rank, score in enumerate(own):
                 # Matched up to some threshold, as greedy matching leaves it; now and then ignored.
-                matched = sum(((1 << int(rng.integers(0, limit + 1))) - 1) << (a * limit) for a in range(areas))
-                ignored = int(rng.integers(0, 1 << (limit * areas), dtype=np.uint64)) if rng.random() < 0.3 else 0
-                found.append((i, k, score, rank, matched, ignored))
+                matched = [(1 << int(rng.integers(0, limit + 1))) - 1 for _ in range(areas)]
+                chance = (rng.random(areas) < 0.3).tolist()
+                ignored = [int(rng.integers(0, 2**limit, dtype=np.uint64)) if c else 0 for c in chance]
+                found.append((i, k, score, rank, *(_words(bits, limit) for bits in (matched, ignored))))
     columns = list(zip(*found, strict=True)) or [()] * 6
     detections = Rows(
         np.array(columns[0], np.int32),
@@ -92,8 +94,8 @@ def instance_run(rng: np.random.Generator, images: int, classes: int, digits: in
             "class": np.array(columns[1], np.int32),
             "score": np.array(columns[2], np.float64),
             "rank": np.array(columns[3], np.int32),
-            "matched": np.array(columns[4], np.uint64).reshape(-1, 1),
-            "ignored": np.array(columns[5], np.uint64).reshape(-1, 1),
+            "matched": np.array(columns[4], np.uint64).reshape(-1, words),
+            "ignored": np.array(columns[5], np.uint64).reshape(-1, words),
         },
         {},
     )
@@ -111,6 +113,13 @@ def instance_run(rng: np.random.Generator, images: int, classes: int, digits: in
     noted = Rows(np.arange(images, dtype=np.int32), {}, notes)
     tables = {"detections": detections, "truths": wanted, "notes": noted}
     return rule.score(_tally("instance", images, tables))
+
+
+def _words(bits: Sequence[int], limit: int) -> list[int]:
+    """The bits of all area ranges in one word where they fit, else in a word each."""
+    if limit * len(bits) > 64:
+        return list(bits)
+    return [sum(b << (a * limit) for a, b in enumerate(bits))]
 
 
 def repeated(tally: Tally, times: Sequence[int]) -> Tally:

@@ -220,6 +220,7 @@ def test_groups_are_drawn_together():
     found = compare(runs, interval=FAST, groups=groups)
     assert found.interval_signature.get("groups") == "4"
     assert "over 4 groups" in render(found)
+    assert "4 groups are few" in " ".join(w.message for w in found.warnings)
     fewer = {"a": runs["a"], "b": subset(runs["b"], range(10))}
     found = compare(fewer, interval=FAST, groups=groups, allow=["truth"])
     assert found.interval_signature.get("groups") == "4"

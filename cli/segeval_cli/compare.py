@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from segeval.errors import SegevalError
 from segeval.files import write_atomic
 from segeval.grouping import read_attributes
-from segeval.result import plain
 from segeval.runs import load_runs
+from segeval.stored import plain
 from segeval_cli.intervals import add_resampling_options, add_slices_option, group_numbers, groups_of, interval_of
 from segeval_cli.progress import print_cautions
 from segeval_cli.reporting import add_images_option, ready, write

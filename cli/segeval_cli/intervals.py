@@ -73,7 +73,7 @@ def check_early(args: argparse.Namespace) -> None:
     groups_of(args)
     if args.slices:
         read_attributes(args.slices)
-    if args.fail_if_worse:
+    if getattr(args, "fail_if_worse", None):
         from segeval.runs import load_run
 
         load_run(args.fail_if_worse)

@@ -27,13 +27,17 @@ def accumulate_weighted(  # type: ignore[no-untyped-def]
     single = limit * areas <= 64
     one = np.uint64(1)
     tiny = 2.0**-52
+    low_bits = (one << np.uint64(limit)) - one if limit < 64 else ~np.uint64(0)
     widest = 0
     for k in range(truths.shape[0]):
         widest = max(widest, offsets[k + 1] - offsets[k])
     chosen = np.empty(widest, np.int64)
     times = np.empty(widest, np.int64)
-    reached = np.empty(widest, np.int64)  # true positives up to the end of a block
-    best = np.empty(widest, np.float64)
+    reached = np.empty((limit, widest), np.int64)  # true positives up to the end of a block
+    best = np.empty((limit, widest), np.float64)
+    blocks = np.empty(limit, np.int64)
+    true = np.empty(limit, np.int64)
+    false = np.empty(limit, np.int64)
     needed = np.empty(levels, np.int64)
     for k in range(truths.shape[0]):
         for m in range(most.size):
@@ -54,36 +58,46 @@ def accumulate_weighted(  # type: ignore[no-untyped-def]
                             for r in range(levels):
                                 precision[shown[m], a, t, r, k] = np.nan
                     continue
-                if shown[m] >= 0:
-                    found = 0
-                    for r in range(levels):
-                        while found / total < recalls[r]:
-                            found += 1
-                        needed[r] = found
                 word = 0 if single else a
-                for t in range(limit):
-                    bit = one << np.uint64((a * limit if single else 0) + t)
-                    blocks = 0
-                    true = 0
-                    false = 0
-                    for c in range(count):
-                        d = chosen[c]
-                        if ignored[d, word] & bit:
-                            continue
-                        if matched[d, word] & bit:
-                            true += times[c]
-                            reached[blocks] = true
-                            best[blocks] = true / (np.float64(false + true) + tiny)
-                            blocks += 1
-                        else:
-                            false += times[c]
-                    recall[t, k, a, m] = true / total
-                    if shown[m] < 0:
+                shift = np.uint64(a * limit if single else 0)
+                blocks[:] = 0
+                true[:] = 0
+                false[:] = 0
+                wrong = 0  # false positives at every threshold
+                for c in range(count):
+                    d = chosen[c]
+                    skipped = ignored[d, word] >> shift & low_bits
+                    right = matched[d, word] >> shift & low_bits
+                    if skipped == low_bits:
                         continue
-                    for c in range(blocks - 2, -1, -1):
-                        best[c] = max(best[c], best[c + 1])
+                    if skipped | right == 0:
+                        wrong += times[c]
+                        continue
+                    for t in range(limit):
+                        bit = one << np.uint64(t)
+                        if skipped & bit:
+                            continue
+                        if right & bit:
+                            true[t] += times[c]
+                            reached[t, blocks[t]] = true[t]
+                            best[t, blocks[t]] = true[t] / (np.float64(wrong + false[t] + true[t]) + tiny)
+                            blocks[t] += 1
+                        else:
+                            false[t] += times[c]
+                for t in range(limit):
+                    recall[t, k, a, m] = true[t] / total
+                if shown[m] < 0:
+                    continue
+                found = 0
+                for r in range(levels):
+                    while found / total < recalls[r]:
+                        found += 1
+                    needed[r] = found
+                for t in range(limit):
+                    for c in range(blocks[t] - 2, -1, -1):
+                        best[t, c] = max(best[t, c], best[t, c + 1])
                     block = 0
                     for r in range(levels):
-                        while block < blocks and reached[block] < needed[r]:
+                        while block < blocks[t] and reached[t, block] < needed[r]:
                             block += 1
-                        precision[shown[m], a, t, r, k] = best[block] if block < blocks else 0.0
+                        precision[shown[m], a, t, r, k] = best[t, block] if block < blocks[t] else 0.0

@@ -151,7 +151,7 @@ def best_thresholds(systems: Sequence[System]) -> Grid | None:
         k = curve.best
         figures = (curve.precision[k], curve.recall[k], curve.f1[k])
         score = float(curve.scores[k])
-        name = [words(s.name)] if len(systems) > 1 else []
+        name = [words(s.name, letter=s.mark)] if len(systems) > 1 else []
         rows.append((*name, Cell(f"{score:.3g}", score), *(number(float(v)) for v in figures)))
     heads = (
         *([Header("system", "text")] if len(systems) > 1 else []),

@@ -10,20 +10,21 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from segeval.comparison import Comparison, System, mark
 from segeval.diagnosis import confusion_of, taxonomy_of
 from segeval.errors import SegevalError
 from segeval.files import write_atomic
 from segeval.report import analysis, charts, sections
-from segeval.report.gallery import error_legend, figures_of, gallery, has_images
+from segeval.report.gallery import ImageFigures, error_legend, figures_of, gallery, has_images
 from segeval.report.pictures import class_colours
 from segeval.result import Result
 from segeval.slices import Slices
 from segeval.tables import printable
 from segeval.taxonomy import Taxonomy
 from segeval.version import __version__
+
+# Bytes of a page; mail and chat take it.
+PAGE_BYTES = 4_800_000
 
 TITLES = {"semantic": "Semantic segmentation", "panoptic": "Panoptic segmentation", "instance": "Instance segmentation"}
 
@@ -138,12 +139,13 @@ def render(
         # The page runs this script and no other, whatever a name may hold.
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     }
-    page |= _analysis(systems, taxonomy, shades) | _images(systems, comparison)
-    page["gallery"], page["remarks"] = (
-        gallery(systems, comparison, taxonomy, colours, images)
-        if all(has_images(s.result) for s in systems)
-        else ([], [])
-    )
+    figures = figures_of(systems, comparison) if all(has_images(s.result) for s in systems) else None
+    page |= _analysis(systems, taxonomy, shades) | _images(systems, comparison, figures)
+    page |= {"gallery": [], "remarks": []}
+    if figures is not None:
+        # Pictures get what the rest of the page leaves.
+        room = PAGE_BYTES - len(str(template.render(page)).encode())
+        page["gallery"], page["remarks"] = gallery(systems, comparison, taxonomy, colours, images, figures, room)
     return str(template.render(page))
 
 
@@ -193,7 +195,8 @@ def _warnings(systems: Sequence[System], comparison: Comparison | None) -> list[
     if comparison is not None and comparison.allowed:
         said.insert(0, f"These runs differ in {', '.join(comparison.allowed)} and were compared all the same.")
     for s in systems:
-        said += [f"{s.name}: {w.message}" if len(systems) > 1 else w.message for w in s.result.warnings]
+        own = [w.message for w in s.result.warnings if w.message not in said]
+        said += [f"{s.name}: {text}" if len(systems) > 1 else text for text in own]
     return list(dict.fromkeys(said))
 
 
@@ -218,24 +221,14 @@ def _analysis(systems: Sequence[System], taxonomy: Taxonomy, shades: Sequence[st
     }
 
 
-def _images(systems: Sequence[System], comparison: Comparison | None) -> dict[str, Any]:
+def _images(systems: Sequence[System], comparison: Comparison | None, figures: ImageFigures | None) -> dict[str, Any]:
     """Charts of the figures of all images."""
-    page: dict[str, Any] = {"histogram": None, "scatters": [], "quantiles": ""}
-    if not all(has_images(s.result) for s in systems):
-        return page
-    tables = [figures_of(s.result) for s in systems]
-    figure = tables[0][0]
-    columns = [np.array(list(t.values()), np.float64) for _, t in tables]
-    page["histogram"] = charts.histogram(columns, [s.name for s in systems], figure)
-    page["quantiles"] = sections.quantiles([s.name for s in systems], columns, figure)
-    if comparison is not None:
-        page["scatters"] = [
-            charts.scatter(
-                comparison.per_image[0],
-                comparison.per_image[j],
-                (systems[0].name, systems[j].name),
-                (0, j),
-            )
-            for j in range(1, len(systems))
-        ]
-    return page
+    if figures is None:
+        return {"histogram": None, "scatters": [], "quantiles": ""}
+    names, values = [s.name for s in systems], list(figures.values)
+    pairs = range(1, len(systems)) if comparison is not None else ()
+    return {
+        "histogram": charts.histogram(values, names, figures.name),
+        "quantiles": sections.quantiles(names, values, figures.name),
+        "scatters": [charts.scatter(values[0], values[j], (names[0], names[j]), (0, j)) for j in pairs],
+    }

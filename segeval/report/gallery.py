@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from segeval.comparison import IMAGE_FIGURES, Comparison, System
 from segeval.errors import SegevalError
@@ -21,11 +22,11 @@ from segeval.tables import percent, printable
 from segeval.tasks import saved_rule
 from segeval.taxonomy import Colour, Taxonomy
 
-# Bytes that all pictures together may take in the page.
-BUDGET = 3_600_000
-
 # The longer side of a picture, in pixels.
 SIDE = 640
+
+# Bytes of the page around a picture.
+MARKUP = 800
 
 # Images a group, and classes in the legend of an image.
 WORST, CHANGED, LEGEND = 9, 4, 9
@@ -78,28 +79,41 @@ def has_images(result: Result) -> bool:
     return result.tally is not None and bool(result.tally.keys) and not result.tally.folded
 
 
-def figures_of(result: Result) -> tuple[str, dict[Key, float]]:
-    """The figure of every image, and its name."""
-    rule = saved_rule(dict(result.rule))
-    name = IMAGE_FIGURES[result.task]
-    return name, {row["image"]: float(row[name]) for row in rule.per_image(result.tally)}
+@dataclass(frozen=True, eq=False)
+class ImageFigures:
+    """What the images of all systems are compared by: its name, the images, and (systems, images), NaN if undefined."""
+
+    name: str
+    keys: tuple[Key, ...]
+    values: NDArray[np.float64]
 
 
-def choose(systems: Sequence[System], comparison: Comparison | None) -> list[Choice]:
-    """The worst images (of several systems: by their mean), and for each pair with the first those that change most."""
+def figures_of(systems: Sequence[System], comparison: Comparison | None) -> ImageFigures:
+    """The figure of every image under every system, of the images that all of them have."""
+    name = IMAGE_FIGURES[systems[0].result.task]
+    if comparison is not None:
+        return ImageFigures(name, comparison.images, comparison.per_image)
     tables = []
     for s in systems:
-        figure, table = figures_of(s.result)
-        tables.append(table)
-    keys = [k for k in tables[0] if all(not math.isnan(t.get(k, math.nan)) for t in tables)]
-    mean = {k: math.fsum(t[k] for t in tables) / len(tables) for k in keys}
-    worst = sorted(keys, key=lambda k: mean[k])[: WORST if len(systems) == 1 else WORST - 3]
+        rows = saved_rule(dict(s.result.rule)).per_image(s.result.tally)
+        tables.append({row["image"]: float(row[name]) for row in rows})
+    tally = systems[0].result.tally
+    keys = tuple(k for k in (tally.keys if tally is not None else ()) if all(k in t for t in tables))
+    return ImageFigures(name, keys, np.array([[t[k] for k in keys] for t in tables], np.float64))
+
+
+def choose(systems: Sequence[System], comparison: Comparison | None, figures: ImageFigures) -> list[Choice]:
+    """The worst images (of several systems: by their mean), and for each pair with the first those that change most."""
+    figure = figures.name
+    mean = figures.values.mean(0)
+    order = [int(i) for i in np.argsort(mean, kind="stable") if not math.isnan(mean[i])]
     chosen = []
-    for key in worst:
-        figures = ", ".join(
-            f"{s.mark + ' ' if len(systems) > 1 else ''}{percent(t[key])}" for s, t in zip(systems, tables, strict=True)
+    for i in order[: WORST if len(systems) == 1 else WORST - 3]:
+        said = ", ".join(
+            f"{s.mark + ' ' if len(systems) > 1 else ''}{percent(float(v))}"
+            for s, v in zip(systems, figures.values[:, i], strict=True)
         )
-        chosen.append(Choice("Worst images", key, f"{figure} {figures}"))
+        chosen.append(Choice("Worst images", figures.keys[i], f"{figure} {said}"))
     if comparison is None:
         return chosen
     for j, second in enumerate(comparison.systems[1:], 1):
@@ -120,8 +134,10 @@ def gallery(
     taxonomy: Taxonomy,
     colours: Sequence[Colour],
     images: str | os.PathLike[str] | None,
+    figures: ImageFigures,
+    room: int,
 ) -> tuple[list[Group], list[str]]:
-    """The groups of pictures, and remarks on what could not be shown.
+    """The groups of pictures, in at most `room` bytes, and remarks on what could not be shown.
 
     Raises
     ------
@@ -137,9 +153,9 @@ def gallery(
         except SegevalError as error:
             files.append(None)
             remarks.append(f"No pictures of {s.name}: {error}.")
-    choices = choose(systems, comparison)
+    choices = choose(systems, comparison, figures)
     groups: dict[str, list[Entry]] = {}
-    left = BUDGET
+    left = room
     skipped = 0
     # The first of every group first, so that a full page has some of each.
     order: dict[str, int] = {}
@@ -150,7 +166,7 @@ def gallery(
     made: dict[int, Entry] = {}
     for _, place, c in sorted(ranked, key=lambda r: r[:2]):
         entry = _entry(c, systems, files, taxonomy, colours, photos)
-        size = len(entry.photo) + sum(len(p.uri) for p in entry.panels)
+        size = len(entry.photo) + sum(len(p.uri) + MARKUP for p in entry.panels) + MARKUP
         if size > left:
             skipped += 1
             continue
@@ -233,4 +249,4 @@ def error_legend(task: str) -> list[tuple[str, str]]:
     return [("#{:02x}{:02x}{:02x}".format(*ERROR_COLOURS[kind]), text) for kind, text in words.items()]
 
 
-__all__ = ["Entry", "Group", "Panel", "choose", "error_legend", "figures_of", "gallery", "has_images"]
+__all__ = ["Entry", "Group", "ImageFigures", "Panel", "choose", "error_legend", "figures_of", "gallery", "has_images"]

@@ -40,6 +40,7 @@ class Cell:
     span: Span | None = None
     parts: tuple[tuple[str, float], ...] = ()
     swatch: str = ""
+    letter: str = ""
     mark: str = ""
     note: str = ""
     best: bool = False
@@ -65,6 +66,7 @@ class Grid:
     caption: str = ""
     legend: tuple[tuple[str, str], ...] = ()
     tall: bool = False
+    dense: bool = False
 
 
 def number(value: float, bounds: tuple[float, float] | None = None, **more: object) -> Cell:
@@ -80,10 +82,10 @@ def count(value: int) -> Cell:
     return Cell(text=f"{value:,}".replace(",", "\N{THIN SPACE}"), sort=float(value))
 
 
-def words(text: object, *, swatch: str = "", mark: str = "", sort: float | str | None = None) -> Cell:
-    """A text without control characters."""
+def words(text: object, *, swatch: str = "", letter: str = "", sort: float | str | None = None) -> Cell:
+    """A text without control characters, perhaps with a class's colour or a system's letter before it."""
     plain = printable(str(text))
-    return Cell(text=plain, sort=plain.lower() if sort is None else sort, swatch=swatch, mark=mark)
+    return Cell(text=plain, sort=plain.lower() if sort is None else sort, swatch=swatch, letter=letter)
 
 
 def bar(value: float, bounds: tuple[float, float] | None, system: int, scale: float = 1.0) -> Bar | None:

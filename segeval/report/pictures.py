@@ -42,21 +42,22 @@ def class_colours(taxonomy: Taxonomy) -> tuple[tuple[Colour, ...], tuple[int, ..
     replaced
         Positions of the classes that got another colour.
     """
+    wanted = np.array(taxonomy.colours, np.float64).reshape(-1, 3)
+    replaced = tuple(k for k in range(1, len(wanted)) if _is_near(wanted[k], wanted[:k]))
+    taken = np.delete(wanted, replaced, axis=0)
     chosen = list(taxonomy.colours)
-    replaced = [k for k, c in enumerate(chosen) if any(_distance(c, other) < NEAR for other in chosen[:k])]
-    fixed = [c for k, c in enumerate(chosen) if k not in set(replaced)]
     attempt = len(chosen)
     for k in replaced:
-        for fresh in map(distinct_colour, range(attempt, attempt + 100)):
-            attempt, chosen[k] = attempt + 1, fresh
-            if all(_distance(fresh, other) >= NEAR for other in fixed):
+        for chosen[k] in map(distinct_colour, range(attempt, attempt + 100)):
+            attempt += 1
+            if not _is_near(np.array(chosen[k]), taken):
                 break
-        fixed.append(chosen[k])
-    return tuple(chosen), tuple(replaced)
+        taken = np.append(taken, [chosen[k]], axis=0)
+    return tuple(chosen), replaced
 
 
-def _distance(a: Colour, b: Colour) -> float:
-    return float(sum((x - y) ** 2 for x, y in zip(a, b, strict=True)) ** 0.5)
+def _is_near(colour: NDArray[Any], others: NDArray[np.float64]) -> bool:
+    return bool((((others - colour) ** 2).sum(1) < NEAR**2).any())
 
 
 def display_size(height: int, width: int, side: int) -> tuple[int, int]:

@@ -24,7 +24,8 @@ from segeval.report.grids import (
     spans,
     words,
 )
-from segeval.result import COLUMNS, COUNTS, Result
+from segeval.result import Result
+from segeval.result_tables import COLUMNS, COUNTS
 from segeval.slices import Slices
 from segeval.tables import percent
 from segeval.tasks import saved_rule
@@ -67,13 +68,13 @@ def headline(systems: Sequence[System], metric: str) -> Grid:
     heads = [Header("system", "text"), *(Header(n, about=ABOUT.get(n, "")) for n in names)]
     rows = []
     for s in systems:
-        cells = [words(s.name, mark=s.mark if several else "")]
+        cells = [words(s.name, letter=s.mark if several else "")]
         for n in names:
             value = s.result.values[n]
             mark = ",".join(s.better_than) if n == metric else ""
             cells.append(number(value, s.result.intervals.get(n), mark=mark, best=several and value == best[n]))
         rows.append(tuple(cells))
-    return Grid("headline", tuple(heads), tuple(rows))
+    return Grid("headline", tuple(heads), tuple(rows), dense=len(names) > 9)
 
 
 def verdicts(comparison: Comparison) -> list[str]:

@@ -140,6 +140,11 @@ def test_a_network_can_be_timed() -> None:
     assert timing.memory > 2 * 3 * 24 * 32 * 4 / 2**20
 
 
+def test_six_networks_come_with_the_package() -> None:
+    names = ("deeplabv3", "deeplabv3plus", "fcn", "pspnet", "segnet", "unet")
+    assert list(bundled()) == [f"{name}-demo" for name in names]
+
+
 @pytest.mark.parametrize("name", sorted(bundled()))
 def test_bundled_networks_know_the_scenes(name: str) -> None:
     assert bundled()[name].stat().st_size <= 2 * 2**20

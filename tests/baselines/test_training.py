@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -267,6 +268,12 @@ def test_published_weights_start_a_training(toy: Path, tmp_path: Path) -> None:
     assert isinstance(made, Checkpoint)
 
 
+def free_port() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
+
+
 def test_two_processes_score_each_image_once_and_agree(toy: Path, tmp_path: Path) -> None:
     job = toy_job(toy, 2, validations=1, recipe=Recipe(batch=2))
     script = tmp_path / "job.py"
@@ -280,7 +287,7 @@ def test_two_processes_score_each_image_once_and_agree(toy: Path, tmp_path: Path
         "print(made.notes['validation mIoU'])\n"
     )
     (tmp_path / "job.json").write_text(job.to_json())
-    environment = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29617", "WORLD_SIZE": "2"}
+    environment = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port(), "WORLD_SIZE": "2"}
     environment["PYTHONPATH"] = os.pathsep.join(sys.path)
     command = [sys.executable, str(script), str(tmp_path / "job.json"), str(tmp_path / "run")]
     processes = [

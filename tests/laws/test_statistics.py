@@ -22,10 +22,12 @@ from tests.resampled_runs import TASKS, repeated, run_of
 
 seeds = st.integers(0, 2**31)
 tasks = st.sampled_from(TASKS)
+# Bits of 4 area ranges and 19 thresholds don't fit into one word; 64 thresholds fill one.
+MANY = {"iou_thresholds": tuple(np.linspace(0.05, 0.95, 19).tolist())}
 OPTIONS = {
     "semantic": [{}, {"average": "image"}, {"absent": "zero"}, {"exclude": ("1",)}],
     "panoptic": [{}, {"absent": "zero"}],
-    "instance": [{}, {"max_dets": (2, 3)}, {"max_dets": (1, 100, 300), "protocol": "pycocotools"}],
+    "instance": [{}, {"max_dets": (2, 3)}, {"max_dets": (1, 100, 300), "protocol": "pycocotools"}, MANY],
 }
 
 
@@ -55,6 +57,13 @@ def test_weights_are_a_data_set_with_repeated_images(task, seed, times, data):
     again = saved_rule(dict(result.rule)).score(repeated(result.tally, times))
     assert same(weighted.values[0], list(again.values.values()))
     assert same(weighted.classes[0], classes_of(again, evidence.figures))
+
+
+def test_a_word_full_of_thresholds():
+    result = run_of("instance", 1, 6, iou_thresholds=tuple(np.linspace(0.1, 0.9, 64).tolist()), area_ranges=())
+    times = [2, 0, 1, 3, 1, 1]
+    again = saved_rule(dict(result.rule)).score(repeated(result.tally, times))
+    assert same(evidence_of(result).at(np.array([times], np.float64)).values[0], list(again.values.values()))
 
 
 def test_counts_beyond_exact_floats_stay_exact():

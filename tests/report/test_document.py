@@ -192,7 +192,8 @@ def test_it_says_when_files_are_gone(tmp_path):
     classes = copy / "truth" / "classes.json"
     result = score(copy / model / "semantic", copy / "truth" / "semantic", task="semantic", classes=classes)
     assert result.tally is not None
-    key = gallery.choose(document.named_systems([result]), None)[0].key
+    systems = document.named_systems([result])
+    key = gallery.choose(systems, None, gallery.figures_of(systems, None))[0].key
     (copy / model / "semantic" / f"{key}.png").unlink()
     outline = page(result, tmp_path)
     assert "Not shown" in outline.text
@@ -243,7 +244,7 @@ def test_undefined_figures_are_dashes(tmp_path):
 
 
 def test_pictures_stop_at_the_budget(tmp_path, monkeypatch):
-    monkeypatch.setattr(gallery, "BUDGET", 3_000)
+    monkeypatch.setattr(document, "PAGE_BYTES", 90_000)
     path = write_report(demo_run("panoptic"), tmp_path / "r.html")
     assert "left out to keep this page small" in path.read_text("utf-8")
 
