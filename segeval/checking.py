@@ -8,7 +8,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 from segeval import evaluation
@@ -16,8 +15,8 @@ from segeval.causes import instance, panoptic, semantic
 from segeval.causes.finding import LEVELS, Checks, Finding, Seen, listed
 from segeval.errors import Caution, SegevalError
 from segeval.evaluation import Progress, mapped, open_data
-from segeval.readers.formats import recognise_task
 from segeval.readers.protocol import Source
+from segeval.readers.remote import task_at
 from segeval.result import Result
 from segeval.samples import Key
 from segeval.tables import printable
@@ -119,7 +118,7 @@ def check(
     """
     found = _Found()
     try:
-        task = task or recognise_task(Path(gt))
+        task = task or task_at(gt)
         opened = _opened(pred, gt, task, options, found)
     except SegevalError as error:
         found.refuse("input ", error)

@@ -13,6 +13,7 @@ from typing import Any
 from segeval.errors import SegevalError
 from segeval.metric import Metric
 from segeval.readers.protocol import Source
+from segeval.readers.remote import FetchedPairs
 from segeval.samples import Key
 from segeval.tally import Tally
 from segeval.workers import available_workers
@@ -43,6 +44,8 @@ def count_shard(token: str, opener: Opener, keys: Sequence[Key]) -> Tally | Sege
                 _opened.clear()
                 _opened[token] = opener()
         source, metric = _opened[token]
+        if isinstance(source, FetchedPairs):
+            source.expect(keys)
         return metric.observe(source.load(key) for key in keys)
     except SegevalError as error:
         return error

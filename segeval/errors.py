@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# Temporary copies by their leading path, and the address that each stands for: people know the latter.
+STAND_INS: dict[str, str] = {}
+
+
+def _by_address(text: str) -> str:
+    for prefix, address in list(STAND_INS.items()):
+        text = text.replace(prefix, address)
+    return text
+
 
 class SegevalError(Exception):
     """Bad input, told in one line: what is wrong, where, and what to do about it.
@@ -28,8 +37,8 @@ class SegevalError(Exception):
         key: object | None = None,
         remedy: str | None = None,
     ) -> None:
-        self.message = message
-        self.file = None if file is None else str(file)
+        self.message = _by_address(message)
+        self.file = None if file is None else _by_address(str(file))
         self.key = None if key is None else str(key)
         self.remedy = remedy
         super().__init__(message)

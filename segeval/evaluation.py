@@ -19,6 +19,7 @@ from segeval.readers.instance_folders import open_instance
 from segeval.readers.opening import open_panoptic, open_semantic
 from segeval.readers.pairing import PairedSource
 from segeval.readers.protocol import Source
+from segeval.readers.remote import FetchedPairs, fetched_pairs, is_address, located
 from segeval.result import Result
 from segeval.samples import Key, Pair
 from segeval.shards import Shard, keys_digest, partial_result
@@ -55,6 +56,8 @@ class Threads:
     def tallies(self, keys: Sequence[Key]) -> Iterator[tuple[Sequence[Key], Tally]]:
         """Chunks in the order of the keys, so that the error reported is the first in the data's order."""
         chunks = [keys[i : i + CHUNK] for i in range(0, len(keys), CHUNK)]
+        if isinstance(self.source, FetchedPairs):
+            self.source.expect(keys)
         return zip(chunks, mapped(self._observe, chunks, self.workers), strict=True)
 
     def _observe(self, chunk: Sequence[Key]) -> Tally:
@@ -239,8 +242,8 @@ def score(
             result = result.with_(warnings=(*source.cautions, *result.warnings))
     chosen = {name: getattr(rule, name) for name in options}
     provenance = {
-        "pred": str(Path(pred).resolve()),
-        "gt": str(Path(gt).resolve()),
+        "pred": os.fspath(pred) if is_address(pred) else str(Path(pred).resolve()),
+        "gt": os.fspath(gt) if is_address(gt) else str(Path(gt).resolve()),
         "options": {k: v for k, v in {**reading, **chosen}.items() if v not in (None, "", ())},
     }
     return result.with_(provenance={**result.provenance, **provenance})
@@ -290,7 +293,8 @@ def open_data(
     for name, path in (("pred", pred), ("gt", gt)):
         if not os.fspath(path):  # an unset variable of a shell; it would mean the current folder
             raise SegevalError(f"the path of {name} is empty", remedy="give a folder or a file")
-    pred_path, gt_path = Path(pred), Path(gt)
+    places = located(pred), located(gt)
+    pred_path, gt_path = (place.path for place in places)
     task = task or recognise_task(gt_path)
     check_options(rule_of(task), options)
     taxonomy, void = _classes(classes)
@@ -301,7 +305,8 @@ def open_data(
         "pred_suffix": pred_suffix,
         "gt_suffix": gt_suffix,
     }
-    return _open(task, pred_path, gt_path, taxonomy, void, reading, options)
+    source, rule = _open(task, pred_path, gt_path, taxonomy, void, reading, options)
+    return fetched_pairs(source, places), rule
 
 
 def _open(

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from segeval.causes.finding import Finding
 from segeval.checking import Report, check
 from segeval.errors import SegevalError
-from segeval.readers.formats import recognise_task
+from segeval.readers.remote import task_at
 from segeval_cli.progress import progress_bar
 from segeval_cli.score import add_inputs, chosen_options, reading_options
 
@@ -40,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
 def _report(args: argparse.Namespace) -> Report:
     task = args.task
     try:
-        task = task or recognise_task(Path(args.gt))
+        task = task or task_at(args.gt)
         given = chosen_options(args, task)
     except SegevalError as error:
         return Report(task, 0, (Finding("error", "input", str(error)),))

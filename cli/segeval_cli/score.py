@@ -14,8 +14,9 @@ from segeval.evaluation import score
 from segeval.files import require_writable, write_atomic
 from segeval.metric import options
 from segeval.readers.classes import read_map
-from segeval.readers.formats import FORMATS, recognise_task
+from segeval.readers.formats import FORMATS
 from segeval.readers.pairing import MISSING as POLICIES
+from segeval.readers.remote import task_at
 from segeval.result import Result
 from segeval.tables import Table, to_csv
 from segeval.tasks import TASKS
@@ -124,7 +125,7 @@ def reading_options(args: argparse.Namespace) -> dict[str, Any]:
 
 def run(args: argparse.Namespace) -> int:
     """Score, print, save."""
-    task = args.task or recognise_task(Path(args.gt))
+    task = args.task or task_at(args.gt)
     given = chosen_options(args, task)
     if args.out and Path(args.out).is_file():
         raise SegevalError("is a file, not a folder", file=args.out, remedy="give --out a folder")

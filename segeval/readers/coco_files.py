@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from segeval.errors import SegevalError
 from segeval.readers.coco_records import INTEGER_ROWS, REAL_ROWS, Records, records_of
 from segeval.readers.json_files import read_json
+from segeval.readers.mounts import present
 
 # After so many records the pages that hold them are given back.
 RECORDS_AT_ONCE = 1 << 14
@@ -37,7 +38,7 @@ class Mapped:
 
     def __init__(self, path: Path) -> None:
         try:
-            with path.open("rb") as stream:
+            with present(path).open("rb") as stream:
                 if path.stat().st_size == 0:
                     raise SegevalError("is empty", file=path, remedy="write the file again")
                 # Private and writable, because compiled loops know read-only arrays as another type.

@@ -14,6 +14,7 @@ from segeval.arrays import as_labels, to_numpy
 from segeval.errors import SegevalError
 from segeval.readers.classes import taxonomy_of_categories
 from segeval.readers.json_files import integer, read_bytes, read_json
+from segeval.readers.mounts import present
 from segeval.readers.pairing import is_hidden
 from segeval.readers.png import Scratch, read_png
 from segeval.readers.protocol import buffer
@@ -139,7 +140,7 @@ def _names(data: bytes, picture: Path | None) -> bool:
     """Whether a JSON names a file that is a colour PNG: one beside a folder of grey label maps is not theirs."""
     if picture is None or f'{picture.name}"'.encode() not in data:
         return False
-    with picture.open("rb") as stream:
+    with present(picture).open("rb") as stream:
         head = stream.read(26)
     return head.startswith(b"\x89PNG") and len(head) == 26 and head[25] in (2, 6)
 

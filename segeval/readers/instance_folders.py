@@ -17,6 +17,7 @@ from segeval.masks import as_instances, instances_of_map
 from segeval.readers.coco import CocoInstances, CocoResults
 from segeval.readers.formats import check_format, require_path
 from segeval.readers.labels import EXTENSIONS, read_labels
+from segeval.readers.mounts import present
 from segeval.readers.pairing import PairedSource, list_files, pair_up
 from segeval.readers.png_chunks import most_pixels
 from segeval.samples import Instances, Key
@@ -111,7 +112,7 @@ def _read_npz(path: Path) -> dict[str, Any] | None:
     """The instance arrays of an NPZ file; None if it holds a map of ids."""
     again = "save masks or rle, labels and scores with numpy.savez"
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(present(path)) as archive:
             names = {n.removesuffix(".npy") for n in archive.namelist()}
             if not names & {"masks", "rle"}:
                 return None

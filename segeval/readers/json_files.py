@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from segeval.errors import SegevalError
+from segeval.readers.mounts import present
 
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
@@ -18,7 +19,7 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
     SegevalError
         If it is absent or can't be read.
     """
-    file = Path(path)
+    file = present(Path(path))
     try:
         return file.read_bytes()
     except FileNotFoundError:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from segeval.arrays import NOTHING
 from segeval.errors import SegevalError
+from segeval.readers.mounts import present
 from segeval.readers.pairing import list_files
 from segeval.readers.png import Scratch, read_png
 from segeval.readers.png_chunks import most_pixels
@@ -114,7 +115,7 @@ def read_labels(path: str | os.PathLike[str], side: str = "truth") -> NDArray[An
             f"{extension or 'no extension'} is no label format", file=file, remedy=f"use {', '.join(EXTENSIONS)}"
         )
     try:
-        return read(file)
+        return read(present(file))
     except SegevalError:
         raise
     except FileNotFoundError:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from segeval.errors import SegevalError
 from segeval.kernels.inflate import Inflater, crc32
+from segeval.readers.mounts import present
 from segeval.readers.png_chunks import (
     CHANNELS,
     ENCODE_AGAIN,
@@ -169,6 +170,7 @@ def _keep_heap() -> None:
 
 
 def _contents(file: str, limit: int | None) -> bytes:
+    present(file)
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
         handle = os.open(file, flags)
