@@ -145,7 +145,7 @@ def _edit(path: Path, change) -> None:
         (lambda d: d["rule"].update(absent="zero"), "the signature says absent skip and the rows zero"),
         (lambda d: d["rule"].update(spell="x"), "unknown option 'spell'"),
         (lambda d: d["rule"].update(task="panoptic"), "unknown option 'average'"),
-        (lambda d: d.update(task="panoptic"), "task panoptic and its tally of the task semantic"),
+        (lambda d: d.update(task="panoptic"), "damaged run"),
         (lambda d: d.update(format=99), "newer than this segeval reads"),
         (lambda d: d.update(saved=[]), "no tally.npz"),
         (lambda d: d.pop("values"), "damaged run"),
@@ -171,6 +171,9 @@ def test_truncated_runs_are_refused(saved, name, share):
 def test_the_tally_of_another_run_is_refused(saved):
     (saved / "semantic" / "one" / "tally.npz").write_bytes((saved / "semantic" / "two" / "tally.npz").read_bytes())
     with pytest.raises(SegevalError, match="edited, or its files are of two runs"):
+        load_run(saved / "semantic" / "one")
+    (saved / "semantic" / "one" / "tally.npz").write_bytes((saved / "panoptic" / "two" / "tally.npz").read_bytes())
+    with pytest.raises(SegevalError, match="of the task semantic and its tally of the task panoptic"):
         load_run(saved / "semantic" / "one")
 
 

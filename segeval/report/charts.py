@@ -149,7 +149,7 @@ def scatter(
 
 def histogram(figures: Sequence[NDArray[np.float64]], names: Sequence[str], figure: str, bins: int = 20) -> Chart:
     """How an image's figure is distributed, one stepped line a system."""
-    width, height, left, bottom = 640, 240, 46, 44
+    width, height, left, bottom = 520, 300, 46, 44
     counts = [np.histogram(f[~np.isnan(f)].clip(0, 1), bins, (0, 1))[0] for f in figures]
     top = max(1, int(max(c.max() for c in counts)))
     step_up = next(s * 10**e for e in range(8) for s in (1, 2, 5) if s * 10**e * 4 >= top)

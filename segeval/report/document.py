@@ -128,6 +128,7 @@ def render(
         "headline": sections.headline(systems, metric),
         "pairs": sections.pairs(comparison) if comparison is not None else None,
         "comparison": comparison,
+        "tested_by": sections.tested_by(comparison) if comparison is not None else "",
         "classes": sections.classes(systems, comparison, taxonomy, shades),
         "recoloured": [taxonomy.names[k] for k in replaced],
         "slices": sections.slice_tables(systems, slices) if slices else [],

@@ -26,7 +26,7 @@ from segeval.report.grids import (
 )
 from segeval.result import Result
 from segeval.result_tables import COLUMNS, COUNTS
-from segeval.slices import Slices
+from segeval.slices import Gap, Slices
 from segeval.tables import percent
 from segeval.tasks import saved_rule
 from segeval.taxonomy import Taxonomy
@@ -118,8 +118,9 @@ def pairs(comparison: Comparison) -> Grid:
         Header("pair", "text"),
         Header(f"Δ {comparison.metric}", about="second minus first, in points"),
         Header("interval", "drawing", "of the difference; the line is no difference"),
-        Header("p", about="paired bootstrap, after Holm's correction"),
-        Header("p rand.", about="paired randomization test, not corrected"),
+        Header("p", about="after Holm's correction over the pairs: this one decides"),
+        Header("p randomization", about="paired randomization test, not corrected"),
+        Header("p bootstrap", about="paired bootstrap, not corrected"),
         Header("better", about="images in which the second is better"),
         Header("same"),
         Header("worse", about="images in which the second is worse"),
@@ -131,7 +132,10 @@ def pairs(comparison: Comparison) -> Grid:
         counts = [count(v) for v in (r.wins, r.ties, r.losses)] if r else [Cell("–")] * 3
         delta = Cell(difference(d.value), None if math.isnan(d.value) else d.value, best=d.significant)
         note = f"{difference(d.low)} to {difference(d.high)}"
-        chance = [Cell(probability(p).removeprefix("= "), None if p != p else p) for p in (d.p, d.p_randomization)]
+        chance = [
+            Cell(probability(p).removeprefix("= "), None if p != p else p)
+            for p in (d.p, d.p_randomization, d.p_bootstrap)
+        ]
         name = words(f"{b.name} − {a.name}")
         rows.append((name, delta, Cell(sort=delta.sort, span=span, note=note), *chance, *counts))
     return Grid("pairs", heads, tuple(rows))
@@ -220,13 +224,29 @@ def slice_tables(systems: Sequence[System], slices: Sequence[Slices]) -> list[Gr
             drawn = bars([bar(v, b, k) for k, (v, b) in enumerate(figures)], figures[0][0])
             rows.append((words(value), count(result.images), drawn, *(number(v, b) for v, b in figures)))
         gaps = [
-            f"{s.name}: {g.best} is {difference(g.value)} {g.metric} above {g.worst}"
+            _gap(s.name if len(systems) > 1 else "", g)
             for s, some in zip(systems, slices, strict=True)
             for g in some.gaps
-            if g.attribute == attribute and g.metric == metric
+            if g.attribute == attribute and g.metric == metric and g.value == g.value
         ]
         grids.append(Grid(f"slice-{len(grids)}", tuple(heads), tuple(rows), "; ".join(gaps)))
     return grids
+
+
+def _gap(name: str, gap: Gap) -> str:
+    bounds = f" ({difference(gap.low)} to {difference(gap.high)})" if gap.low == gap.low else ""
+    points = percent(gap.value)
+    return f"{name + ': ' if name else ''}{gap.best} is {points} {gap.metric} above {gap.worst}{bounds}"
+
+
+def tested_by(comparison: Comparison) -> str:
+    """Which test decides, in words."""
+    swapped = any(
+        d.p_randomization == d.p_randomization for d in comparison.differences if d.metric == comparison.metric
+    )
+    count = len(comparison.records)
+    test = "the paired randomization test" if swapped else "the paired bootstrap"
+    return f"p is that of {test}" + (f", after Holm’s correction over {count} pairs" if count > 1 else "")
 
 
 def command_of(result: Result) -> str:

@@ -108,6 +108,9 @@ def test_a_comparison_names_its_systems_and_says_which_is_better(task, tmp_path)
     assert ("is significantly better than" in outline.text) == difference.significant
     assert ("not significantly different" in outline.text) != difference.significant
     assert found.interval_signature.format() in outline.text
+    swapped = difference.p_randomization == difference.p_randomization
+    assert ("that of the paired randomization test" in outline.text) == swapped
+    assert ("that of the paired bootstrap" in outline.text) != swapped
 
 
 @pytest.mark.parametrize("task", TASKS)
