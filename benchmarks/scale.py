@@ -27,8 +27,9 @@ CLASSES = 19
 POINTS = 20
 
 
-def make_folders(root: Path, images: int) -> tuple[Path, Path]:
+def make_folders(root: Path, images: int, side: int = SIDE) -> tuple[Path, Path]:
     """Prediction and truth folders of so many names; made once."""
+    root = root / str(side)
     done = root / f"made-{images}"
     pred, gt = root / f"pred-{images}", root / f"gt-{images}"
     if done.exists():
@@ -36,23 +37,23 @@ def make_folders(root: Path, images: int) -> tuple[Path, Path]:
     rng = np.random.default_rng(0)
     distinct = root / "distinct"
     if not distinct.exists():
-        make_distinct(distinct, rng)
-    for side, folder in (("pred", pred), ("gt", gt)):
+        make_distinct(distinct, rng, side)
+    for what, folder in (("pred", pred), ("gt", gt)):
         for i in range(images):
             place = folder / f"{i // 1000:04d}"
             if i % 1000 == 0:
                 place.mkdir(parents=True, exist_ok=True)
-            os.link(distinct / f"{side}{i % DISTINCT}.png", place / f"{i:07d}.png")
+            os.link(distinct / f"{what}{i % DISTINCT}.png", place / f"{i:07d}.png")
     done.touch()
     return pred, gt
 
 
-def make_distinct(folder: Path, rng: np.random.Generator) -> None:
+def make_distinct(folder: Path, rng: np.random.Generator, side: int) -> None:
     """The pairs of label maps that all names share."""
     folder.mkdir(parents=True)
     for k in range(DISTINCT):
         cells = rng.integers(0, CLASSES, (8, 8)).astype(np.uint8)
-        truth = np.kron(cells, np.ones((SIDE // 8, SIDE // 8), np.uint8))
+        truth = np.kron(cells, np.ones((side // 8, side // 8), np.uint8))
         guess = np.where(rng.random(truth.shape) < 0.02, rng.integers(0, CLASSES), truth).astype(np.uint8)
         Image.fromarray(truth).save(folder / f"gt{k}.png")
         Image.fromarray(np.roll(guess, 3, 1)).save(folder / f"pred{k}.png")
@@ -90,7 +91,7 @@ def measure(pred: Path, gt: Path, collapse: bool, workers: int) -> dict[str, Any
         "images": result.images,
         "mIoU": result["mIoU"],
         "end_mb": resident(),
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6,
     }
 
 

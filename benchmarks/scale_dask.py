@@ -34,11 +34,12 @@ def counted(client: distributed.Client, opener: partial, keys: list) -> tuple[fl
 def main() -> None:
     """Measure one and two workers in turn, and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale_dask", description=__doc__)
-    parser.add_argument("--images", type=int, default=20_000)
+    parser.add_argument("--images", type=int, default=5_000)
+    parser.add_argument("--side", type=int, default=768, help="pixels")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "segeval-benchmarks" / "scale")
     args = parser.parse_args()
-    pred, gt = make_folders(args.work, args.images)
+    pred, gt = make_folders(args.work, args.images, args.side)
     opener = partial(open_data, pred, gt, task="semantic", classes=CLASSES)
     keys = list(opener()[0].keys())
     best: dict[int, float] = {}

@@ -69,9 +69,11 @@ class Sum:
 
     def total(self) -> Tally:
         """The sum of everything."""
-        loose = self._loose + self._fresh
-        whole = merge(loose)
-        return whole.collapse() if self.collapse else whole
+        whole = merge(self._loose + self._fresh)
+        whole = whole.collapse() if self.collapse else whole
+        # The parts are as large as the whole; they are not kept beside it.
+        self._loose, self._fresh = [whole], []
+        return whole
 
 
 @dataclass
