@@ -25,9 +25,10 @@ from segeval.interval_bounds import bounds
 from segeval.paired import bootstrap_p, randomization_p
 from segeval.panoptic import PanopticQuality
 from segeval.resampling import METHODS, Interval, drawn, left_out
+from segeval.rows import Rows
 from segeval.semantic import SemanticIoU
 from segeval.tables import Table, to_markdown
-from segeval.tally import Rows, Tally
+from segeval.tally import Tally
 from segeval.taxonomy import Taxonomy
 
 CLASSES = 19

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
+from segeval import Accumulator
 from segeval.losses import LOSSES
 
 CLASSES, VOID = 11, 11
@@ -115,19 +116,15 @@ class Score:
 
 def evaluate(net: SmallUNet, images: Tensor, full: list[NDArray[np.uint8]]) -> Score:
     """Score the enlarged logits against the labels as they are."""
-    confusion = np.zeros((CLASSES, CLASSES), np.int64)
+    seen = Accumulator("semantic", classes=CLASSES, void=(VOID,))
     net.eval()
     with torch.no_grad():
-        for image, truth in zip(images, full, strict=True):
+        for key, (image, truth) in enumerate(zip(images, full, strict=True)):
             small = net((image[None] - 0.45) / 0.25)
             logits = F.interpolate(small, size=truth.shape, mode="bilinear", align_corners=False)
-            predicted = logits[0].argmax(0).numpy()
-            known = truth != VOID
-            joint = truth[known].astype(np.int64) * CLASSES + predicted[known]
-            confusion += np.bincount(joint, minlength=CLASSES**2).reshape(CLASSES, CLASSES)
-    hit, rows, columns = confusion.diagonal(), confusion.sum(1), confusion.sum(0)
-    iou = hit / (rows + columns - hit)
-    return Score(float(iou.mean()), float((hit / rows).mean()), float(hit.sum() / rows.sum()))
+            seen.update(prediction=logits[0].argmax(0), truth=truth, key=key)
+    result = seen.compute()
+    return Score(result["mIoU"], result["mAcc"], result["aAcc"])
 
 
 def main() -> int:

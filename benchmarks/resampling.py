@@ -18,10 +18,11 @@ from segeval.evaluation import score
 from segeval.panoptic import PanopticQuality
 from segeval.resampling import Interval
 from segeval.result import Result
+from segeval.rows import Rows
 from segeval.semantic import SemanticIoU
 from segeval.statistics import with_intervals
 from segeval.tables import Table, to_markdown
-from segeval.tally import Rows, Tally
+from segeval.tally import Tally
 from segeval.taxonomy import Taxonomy
 
 

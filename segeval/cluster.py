@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from segeval.collecting import collector_paused
 from segeval.errors import SegevalError
 from segeval.metric import Metric
 from segeval.readers.protocol import Source
@@ -46,7 +47,8 @@ def count_shard(token: str, opener: Opener, keys: Sequence[Key]) -> Tally | Sege
         source, metric = _opened[token]
         if isinstance(source, FetchedPairs):
             source.expect(keys)
-        return metric.observe(source.load(key) for key in keys)
+        with collector_paused():
+            return metric.observe(source.load(key) for key in keys)
     except SegevalError as error:
         return error
 

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segeval.means import mean_over_classes, ratio, sum_over_classes
-from segeval.tally import Rows, Tally, join_iou, split_iou
+from segeval.rows import Rows, join_iou, split_iou
+from segeval.tally import Tally
 from segeval.taxonomy import Taxonomy
 
 

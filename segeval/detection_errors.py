@@ -13,7 +13,8 @@ from segeval.instance import InstanceAP
 from segeval.instance_kinds import KINDS
 from segeval.means import ratio
 from segeval.result import Result
-from segeval.tally import Rows, Tally
+from segeval.rows import Rows
+from segeval.tally import Tally
 from segeval.tasks import saved_rule
 
 # The kinds of error, in the order in which they are shown.

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from segeval.errors import SegevalError
 from segeval.means import mean_over_classes, ratio
 from segeval.result import Result
+from segeval.rows import Rows
 from segeval.tables import Table, percent
-from segeval.tally import Rows, Tally
+from segeval.tally import Tally
 from segeval.tasks import saved_rule
 from segeval.taxonomy import Taxonomy
 

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segeval import confusions, panoptic, semantic
+from segeval import confusions, panoptic, panoptic_figures, semantic
 from segeval.errors import SegevalError
 from segeval.evidence_form import Evidence, Figures
 from segeval.instance_resampling import detections_of
 from segeval.result import Result
+from segeval.rows import split_iou
 from segeval.samples import Key
-from segeval.tally import split_iou
 from segeval.tasks import saved_rule
 
 SEMANTIC_FIGURES = ("IoU", "Acc", "Dice", "precision", "recall")
@@ -140,12 +140,14 @@ def _panoptic(rule: panoptic.PanopticQuality, tally: Any) -> CountEvidence:
     counts = rule.sums(tally, per_image=True)
     k = len(taxonomy)
     things = taxonomy.things
-    names = tuple(panoptic.summary(panoptic.figures({n: c[:0] for n, c in counts.items()}), things, rule.absent))
+    names = tuple(
+        panoptic_figures.summary(panoptic_figures.figures({n: c[:0] for n, c in counts.items()}), things, rule.absent)
+    )
 
     def formulas(sums: NDArray[np.int64]) -> Figures:
         parts = {n: np.ascontiguousarray(sums[:, i * k : (i + 1) * k]) for i, n in enumerate(panoptic.COUNTS)}
-        classes = panoptic.figures(parts)
-        means = panoptic.summary(classes, things, rule.absent)
+        classes = panoptic_figures.figures(parts)
+        means = panoptic_figures.summary(classes, things, rule.absent)
         return Figures(
             np.stack([means[n] for n in names], axis=-1), np.stack([classes[n] for n in PANOPTIC_FIGURES], axis=-1)
         )

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from segeval.errors import SegevalError
 from segeval.instance_geometry import BadInstanceError, Runs, Side
 from segeval.instance_kinds import FLOOR, KIND_COLUMNS, POSITIVE, UNMET_COLUMNS, kind_rows
+from segeval.rows import Rows, image_digest
 from segeval.samples import Key, Pair
-from segeval.tally import Rows, image_digest
 
 # Images whose masks are decoded at once: enough to spread the cost of a call, little enough to stay in the cache.
 CHUNK = 128

@@ -9,15 +9,17 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from segeval.arrays import crc_of, require_same_size
+from segeval.arrays import crc_of
 from segeval.errors import Caution, SegevalError
-from segeval.means import mean_over_classes, ratio
 from segeval.metric import check_choices, option, rule_to_dict, void_value, whole_numbers
 from segeval.near_misses import near_misses
+from segeval.panoptic_figures import figures, summary
+from segeval.panoptic_maps import colours, overlaps, require_agreement
 from segeval.result import Result
+from segeval.rows import Rows, image_digest, split_iou
 from segeval.samples import Counted, Key, Pair, PanopticMap, Segments
 from segeval.signature import Signature
-from segeval.tally import Rows, Tally, image_digest, in_order, join_iou, split_iou
+from segeval.tally import Tally, in_order
 from segeval.taxonomy import Taxonomy
 from segeval.version import __version__
 
@@ -93,7 +95,7 @@ class PanopticQuality:
         """
         from segeval.kernels import segments as kernels
 
-        ids, other, pixels = _overlaps(pair)
+        ids, other, pixels = overlaps(pair)
         truth = self._table(pair.truth.segments, "truth", pair.truth_file, pair.key)
         prediction = self._table(pair.prediction.segments, "prediction", pair.prediction_file, pair.key)
         matched, state, unknown = kernels.match(ids, other, pixels, truth, prediction)
@@ -101,7 +103,7 @@ class PanopticQuality:
             (0, truth, "truth", pair.truth_file),
             (1, prediction, "prediction", pair.prediction_file),
         ):
-            _agree(int(unknown[which]), table, side, file, pair, which)
+            require_agreement(int(unknown[which]), table, side, file, pair, which)
         return Matching(matched, truth, prediction, state, (ids, other, pixels))
 
     def _table(self, segments: Segments, side: str, file: str | None, key: Key) -> NDArray[np.int64]:
@@ -170,7 +172,7 @@ class PanopticQuality:
                 notes.append((number, 1, 1))
             columns = truth[:3].T.tobytes()
             pixels = pair.truth.pixels
-            crc = pixels.crc if isinstance(pixels, Counted) else crc_of(_colours(pixels))
+            crc = pixels.crc if isinstance(pixels, Counted) else crc_of(colours(pixels))
             digests.append(image_digest(pair.key, *pixels.shape[:2], crc, columns.hex()))
         rows = self._add_up(len(keys), events, matches)
         image, code, count = np.array(notes, np.int64).reshape(-1, 3).T.copy()
@@ -305,97 +307,10 @@ class PanopticQuality:
         return found
 
 
-def figures(counts: dict[str, NDArray[np.int64]]) -> dict[str, NDArray[np.float64]]:
-    """PQ, SQ and RQ of each class (..., K); NaN for a class without tp, fp and fn, SQ 0 for one without tp."""
-    tp, fp, fn = counts["tp"], counts["fp"], counts["fn"]
-    iou = join_iou(counts["iou_high"], counts["iou_low"])
-    there = (tp + fp + fn) > 0
-    size = tp + 0.5 * fp + 0.5 * fn
-    quality = ratio(iou, tp)
-    return {
-        "PQ": ratio(iou, size),
-        "SQ": np.where(there & (tp == 0), 0.0, quality),
-        "RQ": ratio(tp, size),
-    }
-
-
-def summary(
-    classes: dict[str, NDArray[np.float64]], things: tuple[bool, ...] | None, absent: str
-) -> dict[str, NDArray[np.float64]]:
-    """Means over all classes, things and stuff, from per-class figures (..., K)."""
-    count = classes["PQ"].shape[-1]
-    none = np.zeros(count, bool)
-    is_thing = none if things is None else np.array(things, bool)
-    is_stuff = none if things is None else ~is_thing
-    values = {}
-    for tail, which in (("", np.ones(count, bool)), ("_th", is_thing), ("_st", is_stuff)):
-        for name in ("PQ", "SQ", "RQ"):
-            column = classes[name][..., which]
-            values[name + tail] = mean_over_classes(np.nan_to_num(column) if absent == "zero" else column)
-    return values
-
-
-def _colours(pixels: NDArray[Any]) -> NDArray[np.uint8]:
-    """Segment ids as their colours, so that a digest does not depend on how an image was handed over."""
-    if pixels.ndim == 3:
-        return pixels[..., :3]
-    channels = pixels.astype("<u4").view(np.uint8).reshape(*pixels.shape, 4)
-    return channels[..., :3] if not channels[..., 3].any() else channels
-
-
 def _lookup(taxonomy: Taxonomy) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     ids = np.array(taxonomy.ids, np.int64)
     order = np.argsort(ids, kind="stable")
     return order, ids[order]
-
-
-def _overlaps(pair: Pair) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    from segeval.kernels import overlap
-
-    truth, prediction = pair.truth.pixels, pair.prediction.pixels
-    if isinstance(truth, Counted):
-        return truth.truth, truth.prediction, truth.pixels
-    remedy = "predict at the truth's size"
-    require_same_size(truth, prediction, file=pair.prediction_file, key=pair.key, remedy=remedy)
-    if truth.ndim == prediction.ndim == 3:
-        a, b, pixels = overlap.overlap_rgb(truth, prediction)
-    else:
-        truth, prediction = (overlap.rgb_ids(p) if p.ndim == 3 else p for p in (truth, prediction))
-        a, b, pixels = overlap.overlap_ids(truth, prediction)
-    return a.astype(np.int64), b.astype(np.int64), pixels
-
-
-def _agree(unknown: int, table: NDArray[np.int64], side: str, file: str | None, pair: Pair, which: int) -> None:
-    """Every id of the pixels is listed, every listed one has pixels, and a stated area is the pixels' own."""
-    if unknown >= 0:
-        raise SegevalError(
-            f"the {side}'s pixels hold the segment id {unknown}, which its list of segments lacks",
-            file=file,
-            key=pair.key,
-            remedy="list it in segments_info, or paint it with the void id 0",
-        )
-    empty = table[4] == 0
-    if empty.any():
-        raise SegevalError(
-            f"the {side} lists segment {int(table[0, np.argmax(empty)])}, which has no pixel",
-            file=file,
-            key=pair.key,
-            remedy="take it out of segments_info, or paint it",
-        )
-    if which:
-        return
-    segments = pair.truth.segments
-    at = np.searchsorted(segments.ids, table[0])
-    stated = segments.areas[at]
-    wrong = (stated >= 0) & (stated != table[4])
-    if wrong.any():
-        k = int(np.argmax(wrong))
-        raise SegevalError(
-            f"segment {int(table[0, k])} has the area {int(stated[k])} in the JSON but {int(table[4, k])} pixels",
-            file=file,
-            key=pair.key,
-            remedy="correct or remove 'area' (a wrong one gives PQ above 100 elsewhere)",
-        )
 
 
 __all__ = ["Matching", "PanopticMap", "PanopticQuality", "figures", "summary"]

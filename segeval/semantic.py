@@ -15,9 +15,10 @@ from segeval.confusions import add_up, confusion_matrix_of, figures, mean_over_i
 from segeval.errors import Caution, SegevalError
 from segeval.metric import check_choices, option, rule_to_dict, void_value, whole_numbers
 from segeval.result import Result
+from segeval.rows import Rows, image_digest
 from segeval.samples import Counted, Key, Pair
 from segeval.signature import Signature
-from segeval.tally import Rows, Tally, image_digest, in_order
+from segeval.tally import Tally, in_order
 from segeval.taxonomy import Taxonomy
 from segeval.version import __version__
 

@@ -12,8 +12,9 @@ import numpy as np
 from segeval.instance import InstanceAP
 from segeval.panoptic import PanopticQuality
 from segeval.result import Result
+from segeval.rows import Rows, image_digest, split_iou
 from segeval.semantic import SemanticIoU
-from segeval.tally import Rows, Tally, image_digest, split_iou
+from segeval.tally import Tally
 from segeval.taxonomy import Taxonomy
 
 TASKS = ("semantic", "panoptic", "instance")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import gc
+import importlib.util
 import io
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -237,7 +237,7 @@ def test_reading_ahead_hides_latency_and_is_bounded(tmp_path: Path, monkeypatch:
 @pytest.fixture(scope="module")
 def s3() -> Iterator[str]:
     pytest.importorskip("s3fs")
-    if shutil.which("moto_server") is None:
+    if importlib.util.find_spec("moto") is None or importlib.util.find_spec("moto.server") is None:
         pytest.skip("needs moto's server")
     with subprocess.Popen(
         [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"], stderr=subprocess.PIPE, text=True
