@@ -44,6 +44,16 @@ class Row:
         return None
 
 
+def _command() -> str:
+    """What was run, without the places of files."""
+    words, placed = ["python -m benchmarks"], False
+    for word in sys.argv[1:]:
+        if not placed and word not in ("--work", "--out"):
+            words.append(word)
+        placed = word in ("--work", "--out")
+    return " ".join(words)
+
+
 def _machine() -> str:
     name = platform.processor() or platform.machine()
     try:
@@ -100,7 +110,7 @@ def write_results(rows: list[Row], path: Path | None, rounds: int) -> None:
     lines = [
         "# Results",
         "",
-        f"`{' '.join(['python -m benchmarks', *sys.argv[1:]])}`: {rounds} rounds, contenders interleaved, each run in",
+        f"`{_command()}`: {rounds} rounds, contenders interleaved, each run in",
         "a fresh process, parity of the values checked before any time is shown. CPU is the process's own, of the work",
         "without imports; medians; ± is half the range. We check all that normal use does (CRC, digest).",
         "",

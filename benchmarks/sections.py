@@ -37,7 +37,9 @@ def semantic_rows(work: Path, rounds: int, quick: bool) -> list[Row]:
     real = [n for n in names if n != "mmsegmentation's rule"]
     if (DATA / "camvid").is_dir():
         splits = ["test"] if quick else ["train", "val", "test"]
-        folder = pixel_inputs.warp_folders([DATA / "camvid" / f"{s}annot" for s in splits], work / "camvid", 2, 11, 11)
+        folder = pixel_inputs.warp_folders(
+            [DATA / "camvid" / f"{s}annot" for s in splits], work / f"camvid-{len(splits)}", 2, 11, 11
+        )
         count = len(list((folder / "truth").glob("*.png")))
         rows.append(
             Row(
@@ -51,7 +53,7 @@ def semantic_rows(work: Path, rounds: int, quick: bool) -> list[Row]:
     if (DATA / "coco_panoptic").is_dir():
         splits = ["val"] if quick else ["train", "val"]
         folder = pixel_inputs.warp_folders(
-            [DATA / "coco_panoptic" / "semantic" / s for s in splits], work / "coco", 3, 201, 0
+            [DATA / "coco_panoptic" / "semantic" / s for s in splits], work / f"coco-{len(splits)}", 3, 201, 0
         )
         count = len(list((folder / "truth").glob("*.png")))
         rows.append(
@@ -95,7 +97,7 @@ def panoptic_rows(work: Path, rounds: int, quick: bool) -> list[Row]:
         root = DATA / "coco_panoptic"
         splits = ["val"] if quick else ["train", "val"]
         sources = [(root / "annotations" / f"panoptic_{s}.json", root / "panoptic" / s) for s in splits]
-        folder = pixel_inputs.warp_panoptic(sources, work / "coco_panoptic", 5)
+        folder = pixel_inputs.warp_panoptic(sources, work / f"coco-panoptic-{len(splits)}", 5)
         count = len(list((folder / "truth").glob("*.png")))
         goals = (Goal("hotcoco", 2.2), Goal("panopticapi", 12))
         rows.append(

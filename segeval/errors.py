@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 # Temporary copies by their leading path, and the address that each stands for: people know the latter.
@@ -47,13 +48,18 @@ class SegevalError(Exception):
         where = []
         if self.file is not None:
             where.append(self.file)
-        if self.key is not None and (self.file is None or self.key not in self.file):
+        if self.key is not None and not self._file_names_key():
             where.append(f"image {self.key}")
         text = f"{', '.join(where)}: {self.message}" if where else self.message
         if self.remedy:
             text = f"{text}; {self.remedy}"
         # One line, whatever a file name or a value holds.
         return " ".join(text.split())
+
+    def _file_names_key(self) -> bool:
+        """Whether the path ends in the image's key, so that saying both would say it twice."""
+        stem = os.path.splitext(self.file or "")[0].replace(os.sep, "/")
+        return stem == self.key or stem.endswith(f"/{self.key}")
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild, (self.message, self.file, self.key, self.remedy))

@@ -111,9 +111,10 @@ def evaluate(
                 done += len(chunk)
                 if progress:
                     progress(done, len(keys))
-        finally:
-            # Also after an error: the images before it need not be counted again.
+        except BaseException:
+            # The images before an error, or Ctrl-C, need not be counted again.
             whole.flush()
+            raise
         return whole.total()
 
 
@@ -221,6 +222,8 @@ def score(
         keys = piece.keys(list(source.keys())) if piece else list(source.keys())
         total = Sum(collapse)
         left = keys
+        if resume and parts is None:
+            raise SegevalError("nothing says where to go on", remedy="give the folder of parts")
         if parts is not None:
             plan = {"rule": rule_to_dict(rule), "keys": keys_digest(keys), **reading, "pred": pred, "gt": gt}
             total.parts = Parts(Path(parts), {**plan, "segeval": __version__})

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +23,7 @@ PART_SECONDS = 30.0
 MOST_LOOSE = 64
 
 PLAN = "plan.json"
+NAME = "counted-"
 
 
 @dataclass
@@ -101,7 +102,7 @@ class Parts:
         """Write one part; the plan comes first."""
         if not (self.folder / PLAN).is_file():
             write_atomic(self.folder / PLAN, json.dumps({"plan": self._mark}))
-        tally.save(self.folder / f"{self._written:06d}.npz")
+        tally.save(self.folder / f"{NAME}{self._written:06d}.npz")
         self._written += 1
 
     def load(self, files: Mapping[Key, Sequence[str]]) -> list[Tally]:
@@ -131,8 +132,8 @@ class Parts:
             )
         found = []
         age = _Ages()
-        for path in sorted(self.folder.glob("*.npz")):
-            self._written = max(self._written, int(path.stem) + 1 if path.stem.isdigit() else 0)
+        for path in sorted(self.folder.glob(f"{NAME}*.npz")):
+            self._written = max(self._written, _number(path) + 1)
             try:
                 tally = Tally.load(path)
             except SegevalError:
@@ -145,8 +146,23 @@ class Parts:
         return found
 
     def clear(self) -> None:
-        """Remove the folder."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Remove what was kept; a folder that holds anything else stays, and so does that."""
+        remove_parts(self.folder)
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove the parts of a run from their folder, and the folder if nothing else is in it."""
+    if not (folder / PLAN).is_file():
+        return
+    for path in (*folder.glob(f"{NAME}*.npz"), folder / PLAN):
+        path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
+def _number(path: Path) -> int:
+    digits = path.stem.removeprefix(NAME)
+    return int(digits) if digits.isdecimal() else 0
 
 
 class _Ages:

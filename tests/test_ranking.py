@@ -145,7 +145,7 @@ def _edit(path: Path, change) -> None:
         (lambda d: d["rule"].update(absent="zero"), "the signature says absent skip and the rows zero"),
         (lambda d: d["rule"].update(spell="x"), "unknown option 'spell'"),
         (lambda d: d["rule"].update(task="panoptic"), "unknown option 'average'"),
-        (lambda d: d.update(task="panoptic"), "the run is of the task panoptic and its tally of the task semantic"),
+        (lambda d: d.update(task="panoptic"), "task panoptic and its tally of the task semantic"),
         (lambda d: d.update(format=99), "newer than this segeval reads"),
         (lambda d: d.update(saved=[]), "no tally.npz"),
         (lambda d: d.pop("values"), "damaged run"),

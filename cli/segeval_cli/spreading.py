@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 from pathlib import Path
 from typing import Any
+
+from segeval.summing import remove_parts
 
 PARTS = "parts"
 
@@ -53,4 +54,4 @@ def spreading(args: argparse.Namespace) -> dict[str, Any]:
 
 def clear_parts(args: argparse.Namespace) -> None:
     """Remove what a killed run would have gone on from: this one is whole and saved."""
-    shutil.rmtree(Path(args.out) / PARTS, ignore_errors=True)
+    remove_parts(Path(args.out) / PARTS)

@@ -209,7 +209,7 @@ def test_parts_of_another_run_are_refused(tmp_path: Path, monkeypatch: pytest.Mo
     for collapse in (False, True):
         again = score(pred, gt, task="semantic", classes=4, parts=parts, resume=True, collapse=collapse)
         assert again.values == whole.values
-    (parts / "000000.npz").write_bytes(b"PK")
+    (parts / "counted-000000.npz").write_bytes(b"PK")
     _same(score(pred, gt, task="semantic", classes=4, parts=parts, resume=True), whole)
 
 
@@ -227,3 +227,15 @@ def test_an_error_leaves_what_was_counted(tmp_path: Path, capsys: pytest.Capture
     assert main([*words, "--resume", "--format", "json"]) == 0
     assert not (tmp_path / "run" / "parts").exists()
     assert json.loads(capsys.readouterr().out)["values"] == dict(score(pred, gt, task="semantic", classes=4).values)
+
+
+def test_what_is_not_ours_stays(tmp_path: Path) -> None:
+    pred, gt = label_folders(tmp_path)
+    mine = tmp_path / "run" / "parts" / "000001.npz"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("a user's own")
+    words = ["score", "--task", "semantic", "--pred", str(pred), "--gt", str(gt), "--quiet"]
+    assert main([*words, "--out", str(tmp_path / "run")]) == 0
+    assert mine.read_text() == "a user's own"
+    with pytest.raises(SegevalError, match="nothing says where to go on"):
+        score(pred, gt, task="semantic", resume=True)
