@@ -60,7 +60,7 @@ def difference_of(one: Result, other: Result) -> tuple[str, ...]:
 
 def _rows(name: str, run: Result) -> Tally:
     if run.tally is None or run.tally.folded or not len(run.tally):
-        raise SegevalError(f"{name} keeps no rows by image", remedy="score it again with --out")
+        raise SegevalError(f"{name} keeps no rows by image", remedy="score it again with --out, without --collapse")
     return run.tally
 
 

@@ -61,7 +61,7 @@ def matched(keys: Sequence[Key], known: Mapping[Any, Any], what: str) -> list[An
     Raises
     ------
     SegevalError
-        If something is said about an image that was not scored, or about none that was.
+        If something is said about an image that was not scored, or about one image twice.
     """
     names = {str(key): i for i, key in enumerate(keys)}
     out: list[Any] = [None] * len(keys)
@@ -70,6 +70,11 @@ def matched(keys: Sequence[Key], known: Mapping[Any, Any], what: str) -> list[An
         at = names.get(str(image), names.get(os.path.splitext(str(image))[0]))
         if at is None:
             strange.append(str(image))
+        elif out[at] is not None:
+            raise SegevalError(
+                f"{what} name the image {keys[at]!r} twice, as {str(image)!r} too",
+                remedy="keep one line for each image",
+            )
         else:
             out[at] = value
     if strange:

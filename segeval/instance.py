@@ -14,7 +14,7 @@ from segeval.errors import Caution, SegevalError
 from segeval.instance_evidence import CHUNK, Evidence, Terms, image_digests, observe_chunk, tables_of
 from segeval.instance_geometry import Runs
 from segeval.masks import as_instances
-from segeval.metric import option, rule_to_dict
+from segeval.metric import area_range, named_ranges, option, real_numbers, rule_to_dict, whole_numbers
 from segeval.result import Result
 from segeval.samples import Instances, Key, Pair
 from segeval.signature import Signature
@@ -49,32 +49,38 @@ class InstanceAP:
     taxonomy: Taxonomy | None = option(None, "classes: a count, a file of names, or a JSON", flag="-")
     iou: str = option("segm", "overlap of masks or of boxes", choices=("segm", "bbox"))
     max_dets: tuple[int, ...] = option(
-        (1, 10, 100), "detections that count in an image and class; AP takes the largest", metavar="N"
+        (1, 10, 100), "detections that count in an image and class; AP takes the largest", metavar="N", parse=int
     )
     area_ranges: tuple[tuple[str, float, float], ...] = option(
-        AREA_RANGES, "named ranges of the truth's area in pixels, both ends included", metavar="NAME:LOW:HIGH"
+        AREA_RANGES,
+        "named ranges of the truth's area in pixels, both ends included",
+        metavar="NAME:LOW:HIGH",
+        parse=area_range,
     )
-    iou_thresholds: tuple[float, ...] = option(IOU_THRESHOLDS, "IoU thresholds that AP averages over", metavar="T")
+    iou_thresholds: tuple[float, ...] = option(
+        IOU_THRESHOLDS, "IoU thresholds that AP averages over", metavar="T", parse=float
+    )
     class_agnostic: bool = option(False, "match without regard to classes")
     protocol: str = option("default", "pycocotools: with that scorer's defects", choices=("default", "pycocotools"))
     diagnose: bool = option(False, "keep what the analysis of errors needs; moves no number")
 
     def __post_init__(self) -> None:
-        thresholds = tuple(float(t) for t in self.iou_thresholds)
+        thresholds = real_numbers(self.iou_thresholds, "iou_thresholds")
         ordered = all(a < b for a, b in itertools.pairwise(thresholds))
         if not thresholds or not ordered or not thresholds[0] > 0 or not thresholds[-1] <= 1:
             raise SegevalError(f"IoU thresholds {thresholds}", remedy="give ascending numbers above 0, up to 1")
         if len(thresholds) > MOST_THRESHOLDS:
             raise SegevalError(f"{len(thresholds)} IoU thresholds", remedy=f"give at most {MOST_THRESHOLDS}")
-        counts = tuple(sorted({int(m) for m in self.max_dets}))
+        counts = tuple(sorted(set(whole_numbers(self.max_dets, "max_dets"))))
         if not counts or counts[0] < 1:
             raise SegevalError(f"max_dets {self.max_dets}", remedy="give counts from 1")
-        ranges = tuple((str(name), float(low), float(high)) for name, low, high in self.area_ranges)
+        ranges = named_ranges(self.area_ranges, "area_ranges")
         names = [name for name, _, _ in ranges]
         for name, low, high in ranges:
-            if not 0 <= low <= high or names.count(name) > 1 or name in ("", "all", "50", "75"):
+            if not 0 <= low <= high or names.count(name) > 1 or name == "all" or not name.isidentifier():
                 raise SegevalError(
-                    f"area range {name}:{low:g}:{high:g}", remedy="give distinct names and 0 <= low <= high"
+                    f"area range {name}:{low:g}:{high:g}",
+                    remedy="give distinct names, letters first and not 'all', and 0 <= low <= high",
                 )
         for field, value in (("iou_thresholds", thresholds), ("max_dets", counts), ("area_ranges", ranges)):
             object.__setattr__(self, field, value)

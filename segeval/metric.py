@@ -38,6 +38,12 @@ def void_value(word: str) -> int | None:
     return None if word == "none" else int(word)
 
 
+def area_range(word: str) -> tuple[str, float, float]:
+    """A named range of areas of the command line, ``NAME:LOW:HIGH``."""
+    name, low, high = word.rsplit(":", 2)
+    return name, float(low), float(high)
+
+
 def option(
     default: Any,
     help: str,
@@ -86,6 +92,35 @@ def whole_numbers(values: Any, name: str) -> tuple[int, ...]:
         return tuple(operator.index(v) for v in several)
     except TypeError:
         raise SegevalError(f"{name}={values!r} holds no whole number", remedy="give whole numbers") from None
+
+
+def real_numbers(values: Any, name: str) -> tuple[float, ...]:
+    """One number or several as a tuple of floats.
+
+    Raises
+    ------
+    SegevalError
+        For anything else.
+    """
+    try:
+        several = values if isinstance(values, Iterable) else (values,)
+        return tuple(float(v) for v in several)
+    except (TypeError, ValueError):
+        raise SegevalError(f"{name}={values!r} holds no number", remedy="give numbers") from None
+
+
+def named_ranges(values: Any, name: str) -> tuple[tuple[str, float, float], ...]:
+    """Rows of a name and two ends.
+
+    Raises
+    ------
+    SegevalError
+        For anything else.
+    """
+    try:
+        return tuple((str(label), float(low), float(high)) for label, low, high in values)
+    except (TypeError, ValueError):
+        raise SegevalError(f"{name}={values!r} holds no ranges", remedy="give rows of name, low, high") from None
 
 
 def check_choices(rule: Any) -> None:

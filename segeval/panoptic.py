@@ -66,7 +66,7 @@ class PanopticQuality:
     def __post_init__(self) -> None:
         check_choices(self)
         if self.void is not None:
-            object.__setattr__(self, "void", whole_numbers(self.void, "void"))
+            object.__setattr__(self, "void", tuple(sorted(set(whole_numbers(self.void, "void")))))
 
     diagnose: bool = option(False, "keep what the analysis of errors needs; moves no number")
 

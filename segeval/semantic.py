@@ -62,9 +62,9 @@ class SemanticIoU:
     def __post_init__(self) -> None:
         check_choices(self)
         if self.void is not None:
-            object.__setattr__(self, "void", whole_numbers(self.void, "void"))
-        chosen = (self.exclude,) if isinstance(self.exclude, (str, int)) else self.exclude
-        object.__setattr__(self, "exclude", tuple(map(str, chosen)))
+            object.__setattr__(self, "void", tuple(sorted(set(whole_numbers(self.void, "void")))))
+        one = isinstance(self.exclude, (str, int))
+        object.__setattr__(self, "exclude", tuple(map(str, (self.exclude,) if one else self.exclude)))
         for name in ("map_truth", "map_prediction"):
             table = getattr(self, name)
             pairs = table.items() if isinstance(table, Mapping) else table
@@ -98,10 +98,8 @@ class SemanticIoU:
             choices.append(("binary", "yes"))
         if self.reduce_zero_label:
             choices.append(("reduce-zero", "yes"))
-        for name, table in (("map-gt", self.map_truth), ("map-pred", self.map_prediction)):
-            if table:
-                choices.append((name, ",".join(f"{a}>{b}" for a, b in table)))
-        return choices
+        maps = (("map-gt", self.map_truth), ("map-pred", self.map_prediction))
+        return choices + [(name, ",".join(f"{a}>{b}" for a, b in sorted(table))) for name, table in maps if table]
 
     def observe(self, pairs: Iterable[Pair]) -> Tally:
         """Count each image's (truth class, predicted class) pixels.
@@ -278,8 +276,8 @@ class SemanticIoU:
         """Every choice that moves these numbers."""
         choices: list[tuple[str, object]] = [("classes", self.taxonomy_of(tally).label()), *self.observing()]
         choices += [("absent", self.absent), ("average", self.average)]
-        if self.exclude:
-            choices.append(("exclude", ",".join(self.exclude)))
+        if excluded := {self.taxonomy_of(tally).resolve(c) for c in self.exclude}:
+            choices.append(("exclude", ",".join(map(str, sorted(excluded)))))
         choices += [("images", len(tally)), ("truth", tally.digest[:8]), ("segeval", __version__)]
         return Signature.of("mIoU", choices)
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segeval.errors import SegevalError
-from segeval.grouping import read_attributes, read_groups
+from segeval.grouping import group_of_image, read_attributes, read_groups
 from segeval.ranking import letter_groups, rank_runs
 from segeval.ranking_tables import FORMS, render
 from segeval.resampling import Interval
@@ -206,6 +206,11 @@ def test_attributes_from_csv_and_json(tmp_path):
     assert read_groups(path) == {"a": "one", "b": "two"}
     path.write_text(json.dumps({"a": {"rain": True}}))
     assert read_attributes(path) == {"a": {"rain": "yes"}}
+
+
+def test_an_image_that_two_spellings_name_is_refused():
+    with pytest.raises(SegevalError, match=r"the groups name the image 'a' twice, as 'a.png' too"):
+        group_of_image(["a", "b"], {"a": "day", "a.png": "night", "b": "day"})
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ Only the module of the command that was asked for is imported, so help and usage
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import io
 import logging
@@ -69,7 +70,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     try:
         code: int = importlib.import_module(f"segeval_cli.{args.command}").run(args)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # as it is after `>&-`
+            sys.stdout.flush()
         return code
     except SegevalError as error:
         print(f"segeval: {printable(str(error))}", file=sys.stderr)
@@ -82,6 +84,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FINE
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            print(f"segeval: the disk is full ({error.strerror}); free some space", file=sys.stderr)
+            return WRONG_DATA
         if os.environ.get("SEGEVAL_DEBUG"):
             raise
         text = " ".join(f"{type(error).__name__}: {error}".split())[:300]

@@ -129,6 +129,8 @@ def run(args: argparse.Namespace) -> int:
     given = chosen_options(args, task)
     if args.out and Path(args.out).is_file():
         raise SegevalError("is a file, not a folder", file=args.out, remedy="give --out a folder")
+    for side in ("pred", "gt"):
+        _refuse_inside(args.out, getattr(args, side), side)
     check_spreading(args)
     check_early(args)
     ready(args, args.report)
@@ -154,6 +156,12 @@ def run(args: argparse.Namespace) -> int:
         # Also where a disk is full: hours of scoring are not lost for that.
         print(text)
     return gate_code(result, args)
+
+
+def _refuse_inside(out: str | None, data: str, side: str) -> None:
+    """A run saved among the data would be data of the next run."""
+    if out and Path(data).is_dir() and Path(out).resolve().is_relative_to(Path(data).resolve()):
+        raise SegevalError(f"lies in the folder of --{side}", file=out, remedy="give --out a folder beside it")
 
 
 def rendered(result: Result, slices: Slices | None, form: str) -> str:

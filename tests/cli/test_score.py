@@ -167,6 +167,8 @@ def test_void(capsys: Capsys, words: list[str | Path]) -> None:
     ran = segeval(capsys, *words, "--format", "json", "--void", "none")
     assert [row["id"] for row in json.loads(ran.out)["per_class"]] == [0, 1, 2, 255]
     assert "void:none" in json.loads(ran.out)["signature"]
+    ran = segeval(capsys, *words, "--format", "json", "--void", "255", "2")
+    assert "void:2,255" in json.loads(ran.out)["signature"]
 
 
 def test_exclude(capsys: Capsys, words: list[str | Path], tmp_path: Path) -> None:
@@ -175,7 +177,39 @@ def test_exclude(capsys: Capsys, words: list[str | Path], tmp_path: Path) -> Non
     ran = segeval(capsys, *words, "--format", "json", "--classes", names, "--exclude", "sky", "0")
     assert values(ran)["mIoU"] == 5 / 7
     assert iou_of(ran) == [7 / 9, 5 / 7, 3 / 4]
-    assert "exclude:sky,0" in json.loads(ran.out)["signature"]
+    assert "exclude:0,2" in json.loads(ran.out)["signature"]
+    again = segeval(capsys, *words, "--format", "json", "--classes", names, "--exclude", "road", "2")
+    assert json.loads(again.out)["signature"] == json.loads(ran.out)["signature"]
+
+
+def test_options_of_instances(capsys: Capsys, tmp_path: Path) -> None:
+    square = {"bbox": [2, 2, 20, 10], "category_id": 1, "image_id": 1}
+    truth = {
+        "images": [{"id": 1, "height": 40, "width": 40}],
+        "annotations": [square | {"id": 1, "area": 200, "iscrowd": 0}],
+        "categories": [{"id": 1, "name": "car"}],
+    }
+    (tmp_path / "gt.json").write_text(json.dumps(truth))
+    (tmp_path / "pred.json").write_text(json.dumps([square | {"score": 0.5}]))
+    words = ["score", "--gt", tmp_path / "gt.json", "--pred", tmp_path / "pred.json", "--iou", "bbox"]
+    changed = ["--area-ranges", "tiny:0:100", "rest:100:1e10", "--max-dets", "5", "1", "--iou-thresholds", "0.5", "0.9"]
+    ran = segeval(capsys, *words, "--format", "json", *changed)
+    known = dict.fromkeys(("AP", "AP50", "APrest", "AR1", "AR5", "ARrest"), 1)
+    unknown = dict.fromkeys(("AP75", "APtiny", "ARtiny"))
+    assert values(ran) == pytest.approx(known | unknown, abs=1e-15)
+    assert "|thresholds:0.5,0.9|areas:tiny=0-100,rest=100-1e+10|max-dets:1,5|" in json.loads(ran.out)["signature"]
+    for wrong in (["--area-ranges", "0:100"], ["--max-dets", "1.5"], ["--iou-thresholds", "half"]):
+        ran = segeval(capsys, *words, *wrong)
+        assert ran.code == 2
+        assert f"argument {wrong[0]}: invalid" in ran.err
+
+
+def test_a_run_among_its_data_is_refused(capsys: Capsys, words: list[str | Path], tmp_path: Path) -> None:
+    for out in (tmp_path / "pred", tmp_path / "gt" / "run"):
+        ran = segeval(capsys, *words, "--out", out)
+        assert ran.code == 1
+        assert "lies in the folder of --" in ran.err
+    assert segeval(capsys, *words, "--out", tmp_path / "pred-run").code == 0
 
 
 def test_absent_and_average(capsys: Capsys, words: list[str | Path]) -> None:

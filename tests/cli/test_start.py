@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from segeval_cli import COMMANDS
@@ -91,3 +92,13 @@ def test_the_library_is_light() -> None:
     code, modules, _ = loaded("from segeval import Accumulator, Result, SemanticIoU, Taxonomy, score")
     assert code == 0
     assert not modules & {*HEAVY, "rich"}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+@pytest.mark.parametrize(("where", "code", "said"), [(">&-", 0, ""), (">/dev/full", 1, "segeval: the disk is full")])
+def test_an_output_that_takes_nothing(where: str, code: int, said: str) -> None:
+    words = f"{sys.executable} -m segeval_cli losses --format json {where}"
+    ran = subprocess.run(["sh", "-c", words], capture_output=True, text=True, check=False)
+    assert ran.returncode == code
+    assert ran.stderr.startswith(said)
+    assert len(ran.stderr.splitlines()) == bool(said)

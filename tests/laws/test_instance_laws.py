@@ -217,6 +217,11 @@ def test_rows_are_small(tmp_path: Path) -> None:
         {"area_ranges": (("a", 5.0, 1.0),)},
         {"area_ranges": (("a", 0.0, 1.0), ("a", 1.0, 2.0))},
         {"area_ranges": (("50", 0.0, 1.0),)},
+        {"area_ranges": (("100", 0.0, 1.0),)},
+        {"max_dets": ("1",)},
+        {"iou_thresholds": ("half",)},
+        {"area_ranges": (("a", "low", 1.0),)},
+        {"area_ranges": ("a:0:1",)},
         {"protocol": "coco"},
     ],
 )
