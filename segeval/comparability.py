@@ -66,7 +66,7 @@ def _rows(name: str, run: Result) -> Tally:
 
 def _refusal(key: str, one: tuple[str, Result, Tally], other: tuple[str, Result, Tally]) -> SegevalError:
     (first, a, _), (second, b, _) = one, other
-    go_on = f"score both alike, or go on with --allow {key}"
+    go_on = f"score both alike (compare can go on with --allow {key})"
     if key == "truth":
         return SegevalError(f"{first} and {second} differ in truth: {_images(one, other)}", remedy=go_on)
     if key == "metric":

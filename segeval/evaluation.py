@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from segeval.collecting import collector_paused
-from segeval.errors import SegevalError
+from segeval.errors import Caution, SegevalError
 from segeval.metric import Metric, check_options, rule_to_dict
 from segeval.readers.classes import read_classes
 from segeval.readers.formats import recognise_task
@@ -242,7 +242,7 @@ def score(
             result = partial_result(rule, tally, piece, list(source.keys()), source.cautions)
         else:
             result = rule.score(tally)
-            result = result.with_(warnings=(*source.cautions, *result.warnings))
+            result = result.with_(warnings=(*source.cautions, *_same_place(pred, gt), *result.warnings))
     chosen = {name: getattr(rule, name) for name in options}
     provenance = {
         "pred": os.fspath(pred) if is_address(pred) else str(Path(pred).resolve()),
@@ -250,6 +250,13 @@ def score(
         "options": {k: v for k, v in {**reading, **chosen}.items() if v not in (None, "", ())},
     }
     return result.with_(provenance={**result.provenance, **provenance})
+
+
+def _same_place(pred: str | os.PathLike[str], gt: str | os.PathLike[str]) -> list[Caution]:
+    """A word where truth is scored against itself, which is easily done by a slip."""
+    if os.path.realpath(pred) != os.path.realpath(gt):
+        return []
+    return [Caution("same-path", "truth and prediction are the same path: the truth is scored against itself")]
 
 
 def _resumed(source: PairedSource, keys: list[Key], total: Sum, resume: bool) -> list[Key]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from segeval.errors import SegevalError
+from segeval.errors import Caution, SegevalError
 from segeval.result import Result
 from segeval.tasks import saved_rule
 
@@ -115,3 +115,25 @@ def load_runs(folders: Sequence[str | os.PathLike[str]]) -> Mapping[str, Result]
         if folder in resolved[:i]:
             raise SegevalError("is given twice", file=folders[i], remedy="give each run once")
     return {name: load_run(folder) for name, folder in zip(short_names(folders), folders, strict=True)}
+
+
+def load_found(folders: Sequence[Path]) -> tuple[dict[str, Result], list[Caution]]:
+    """Runs that were found below a place, by short name: shards and runs that can't be used are left out and named.
+
+    Raises
+    ------
+    SegevalError
+        If none can be used: the first one's reason.
+    """
+    kept: list[Path] = []
+    found: list[Result] = []
+    left: list[SegevalError] = []
+    for folder in folders:
+        try:
+            found.append(load_run(folder))
+            kept.append(folder)
+        except SegevalError as error:
+            left.append(error)
+    if not kept:
+        raise left[0]
+    return dict(zip(short_names(kept), found, strict=True)), [Caution("run-left-out", f"left out: {e}") for e in left]

@@ -244,3 +244,20 @@ def test_attribute_files_that_are_none(tmp_path):
     (tmp_path / "g.csv").write_text("image,a,b\nx,1,2\n")
     with pytest.raises(SegevalError, match="2 columns besides the image"):
         read_groups(tmp_path / "g.csv")
+
+
+def test_runs_that_cannot_be_used_are_left_out_and_named(saved):
+    from segeval.runs import find_runs, load_found
+
+    whole, left = load_found(find_runs([saved / "semantic"]))
+    assert whole
+    assert not left
+    broken = saved / "semantic" / "broken"
+    broken.mkdir()
+    (broken / "result.json").write_text("")
+    again, left = load_found(find_runs([saved / "semantic"]))
+    assert list(again) == list(whole)
+    assert [c.code for c in left] == ["run-left-out"]
+    assert "broken" in left[0].message
+    with pytest.raises(SegevalError, match="damaged run"):
+        load_found([broken])

@@ -51,11 +51,6 @@ class Stream:
         self.target: Size = recipe.crop or self._load(self._keys[0]).labels.shape
         self._order: tuple[int, list[int]] = (-1, [])
 
-    @property
-    def steps_per_epoch(self) -> float:
-        """How many batches show each image once."""
-        return len(self._keys) / self.recipe.batch
-
     def _load(self, key: str) -> Sample:
         if key in self._kept:
             return self._kept[key]

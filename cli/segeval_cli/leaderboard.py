@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from segeval.files import write_atomic
-from segeval.runs import find_runs, load_runs
+from segeval.runs import find_runs, load_found
 from segeval_cli.compare import FORMS, form_of
 from segeval_cli.intervals import add_resampling_options, groups_of, interval_of
 from segeval_cli.progress import print_cautions
@@ -37,7 +37,8 @@ def run(args: argparse.Namespace) -> int:
     from segeval.ranking_tables import render
 
     form = form_of(args.out)
-    runs = load_runs(find_runs(args.places))
+    runs, left_out = load_found(find_runs(args.places))
+    print_cautions(tuple(left_out), args.quiet)
     boards = rank_runs(
         runs,
         sort=args.sort,

@@ -92,7 +92,7 @@ def _add_option(group: Any, name: str, default: Any, about: Any, of: str) -> Non
     elif about["choices"]:
         group.add_argument(flag, dest=name, choices=about["choices"], help=f"{text} (default: {default})")
     else:
-        many = {"nargs": "+"} if default is None or isinstance(default, tuple) else {}
+        many = {"nargs": "+", "action": "extend"} if default is None or isinstance(default, tuple) else {}
         group.add_argument(flag, dest=name, type=about["parse"], metavar=about["metavar"] or "X", help=text, **many)
 
 
