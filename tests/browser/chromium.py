@@ -84,6 +84,15 @@ class Page:
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
+    def settles(self, expression: str, value: object, seconds: float = 5.0) -> bool:
+        """Whether an expression comes to have a value: some events are told after what they follow."""
+        end = time.monotonic() + seconds
+        while self.run(expression) != value:
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.02)
+        return True
+
     def press(self, key: str) -> None:
         """A key of the keyboard, down and up."""
         code, text = KEYS[key]
