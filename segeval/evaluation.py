@@ -55,7 +55,10 @@ class Threads:
 
     def tallies(self, keys: Sequence[Key]) -> Iterator[tuple[Sequence[Key], Tally]]:
         """Chunks in the order of the keys, so that the error reported is the first in the data's order."""
-        chunks = [keys[i : i + CHUNK] for i in range(0, len(keys), CHUNK)]
+        # A few images at least for each turn of a thread, so that few large images end together too.
+        threads = available_workers() if self.workers is None else self.workers
+        size = max(1, min(CHUNK, len(keys) // (4 * threads))) if threads > 1 else CHUNK
+        chunks = [keys[i : i + size] for i in range(0, len(keys), size)]
         if isinstance(self.source, FetchedPairs):
             self.source.expect(keys)
         return zip(chunks, mapped(self._observe, chunks, self.workers), strict=True)
