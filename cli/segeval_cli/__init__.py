@@ -30,6 +30,7 @@ COMMANDS: dict[str, str] = {
     "demo": "make synthetic scenes, score two imaginary models on all three tasks",
     "train": "train a baseline network",
     "predict": "predict a folder of images with a trained network",
+    "suite": "train, predict and score several networks, and write their leaderboard",
     "models": "list the baseline networks",
     "bench": "measure the baseline networks on this machine",
 }

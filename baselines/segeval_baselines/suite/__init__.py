@@ -1,0 +1,1 @@
+"""Suites: from a small TOML to a leaderboard, resumable at any point."""

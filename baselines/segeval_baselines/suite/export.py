@@ -1,0 +1,138 @@
+"""A split as folders that ``segeval predict`` and ``segeval score`` read: images, truth, and the list of classes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from segeval.errors import SegevalError
+from segeval.files import write_atomic
+from segeval_baselines.datasets import VOID, FolderPair, Samples
+from segeval_baselines.prediction import png
+from segeval_baselines.suite.ledger import digest_of
+
+
+@dataclass(frozen=True)
+class Exported:
+    """Where an exported split lies.
+
+    Attributes
+    ----------
+    folder
+        Holds ``images/``, ``truth/`` and ``classes.json``.
+    keys
+        The images.
+    """
+
+    folder: Path
+    keys: tuple[str, ...]
+
+    @property
+    def images(self) -> Path:
+        """The folder of images."""
+        return self.folder / "images"
+
+    @property
+    def truth(self) -> Path:
+        """The folder of label maps."""
+        return self.folder / "truth"
+
+    @property
+    def classes(self) -> Path:
+        """The classes and the void values."""
+        return self.folder / "classes.json"
+
+
+def fingerprint(samples: Samples) -> str:
+    """A hash of what a split holds.
+
+    Of files: their names, sizes and times of change, and not where they lie. Of scenes, which are drawn: how many, and
+    the first one's pixels.
+    """
+    taxonomy = samples.taxonomy.to_dict()
+    if isinstance(samples, FolderPair):
+        rows = [
+            (key, path.name, path.stat().st_size, path.stat().st_mtime_ns)
+            for files in (samples.images, samples.labels)
+            for key, path in files.items()
+        ]
+        return digest_of({"classes": taxonomy, "void": samples.void, "files": rows})
+    keys = list(samples.keys())
+    first = samples.load(keys[0])
+    seen = hashlib.sha256(first.image.tobytes() + first.labels.tobytes()).hexdigest()
+    return digest_of({"classes": taxonomy, "name": samples.name, "keys": keys, "first": seen})
+
+
+def export(samples: Samples, folder: Path, name: str) -> Exported:
+    """Write a split below a folder, unless it is there already.
+
+    Files are linked where the system allows it, else copied; scenes are drawn. The split's own folder bears its
+    fingerprint, and appears whole or not at all, so that several processes may export at once.
+
+    Raises
+    ------
+    SegevalError
+        If the folder can't be written to.
+    """
+    place = folder / f"{name}-{fingerprint(samples)[:12]}"
+    made = Exported(place, tuple(samples.keys()))
+    if place.is_dir():
+        return made
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{name}.", dir=folder) as temporary:
+            _write(samples, Exported(Path(temporary) / "split", made.keys))
+            try:
+                (Path(temporary) / "split").rename(place)
+            except OSError:
+                if not place.is_dir():  # else another process was faster, with the same content
+                    raise
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise SegevalError(f"can't be written ({reason})", file=place, remedy="give --out another folder") from None
+    return made
+
+
+def _write(samples: Samples, to: Exported) -> None:
+    to.images.mkdir(parents=True)
+    to.truth.mkdir()
+    void: tuple[int, ...] = (VOID,)
+    if isinstance(samples, FolderPair):
+        void = samples.void
+        _link(samples.images, to.images)
+        _link(samples.labels, to.truth)
+    else:
+        ids = np.full(VOID + 1, VOID, np.uint8)
+        ids[: len(samples.taxonomy)] = samples.taxonomy.ids
+        for key in to.keys:
+            sample = samples.load(key)
+            write_atomic(to.images / f"{key}.png", png(Image.fromarray(sample.image)))
+            write_atomic(to.truth / f"{key}.png", png(Image.fromarray(ids[sample.labels])))
+    taxonomy = samples.taxonomy
+    rows: list[dict[str, Any]] = [
+        {"id": i, "name": n, "color": list(c)}
+        for i, n, c in zip(taxonomy.ids, taxonomy.names, taxonomy.colours, strict=True)
+    ]
+    for row, thing in zip(rows, taxonomy.things or (), strict=False):
+        row["isthing"] = int(thing)
+    content = {"categories": rows, "void": list(void)}
+    write_atomic(to.classes, json.dumps(content, indent=1) + "\n")
+
+
+def _link(files: Mapping[str, Path], folder: Path) -> None:
+    for key, path in files.items():
+        target = folder / f"{key}{path.suffix.lower()}"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            target.symlink_to(path.resolve())
+        except OSError:
+            shutil.copyfile(path, target)

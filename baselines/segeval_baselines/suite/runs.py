@@ -1,0 +1,283 @@
+"""One member with one seed: train, predict, score, each only where its inputs have changed."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from segeval.errors import SegevalError
+from segeval.evaluation import score
+from segeval.result import Result
+from segeval_baselines.checkpoint import load_checkpoint
+from segeval_baselines.datasets import Samples, open_split
+from segeval_baselines.inference import WHOLE
+from segeval_baselines.jobs import Job
+from segeval_baselines.prediction import Outputs, predict_folder
+from segeval_baselines.prediction import fingerprint as fingerprint_of_weights
+from segeval_baselines.recipes import Recipe
+from segeval_baselines.references import predict_reference
+from segeval_baselines.suite.export import Exported, export, fingerprint
+from segeval_baselines.suite.form import DataSet, Member
+from segeval_baselines.suite.ledger import Ledger, Record, Step, digest_of_files
+from segeval_baselines.training import train
+from segeval_baselines.zoo import preset_of
+
+Say = Callable[[str], object]
+
+BEST = "best.pt"
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The splits of a data set as a suite uses them, opened once.
+
+    Parameters
+    ----------
+    data
+        The data set.
+    root
+        The suite's folder; what is scored is exported to ``data/`` in it.
+    """
+
+    data: DataSet
+    root: Path
+
+    def opened(self, split: str) -> Samples:
+        """A split."""
+        return open_split(self.data.spec, split, self.data.classes)
+
+    @cached_property
+    def scored(self) -> Exported:
+        """The split that is scored, as folders."""
+        return export(self.opened(self.data.score), self.root / "data", f"{self.data.name}-{self.data.score}")
+
+    @cached_property
+    def prints(self) -> dict[str, str]:
+        """The fingerprint of each split, counted when it is asked for."""
+        return {}
+
+    def fingerprint(self, split: str) -> str:
+        """Of one split."""
+        if split not in self.prints:
+            self.prints[split] = fingerprint(self.opened(split))
+        return self.prints[split]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One member with one seed.
+
+    Parameters
+    ----------
+    member, seed
+        Whose.
+    splits
+        Of its data.
+    root
+        The suite's folder.
+    device
+        Where it trains and predicts; no part of any hash.
+    """
+
+    member: Member
+    seed: int
+    splits: Splits
+    root: Path
+    device: str = "auto"
+
+    @property
+    def folder(self) -> Path:
+        """Where all of it lies."""
+        return self.root / "members" / self.member.name / f"seed{self.seed}"
+
+    @property
+    def training(self) -> Path:
+        """Checkpoints and curves."""
+        return self.folder / "training"
+
+    @property
+    def predictions(self) -> Path:
+        """What was predicted."""
+        return self.folder / "predictions"
+
+    @property
+    def scored(self) -> Path:
+        """The saved run of ``segeval score``."""
+        return self.folder / "score"
+
+    @property
+    def ledger(self) -> Ledger:
+        """What was done."""
+        return Ledger(self.folder)
+
+    @property
+    def job(self) -> Job:
+        """Its training."""
+        return self.member.job(self.splits.data, self.seed, self.device)
+
+    def steps(self, records: Mapping[str, Record]) -> list[Step]:
+        """The steps in order, with their inputs as far as they are known from the records of the steps before."""
+        made = records.get("predict")
+        predict = self._reference_step() if self.member.reference else self._predict_step(records.get("train"))
+        scoring = {
+            "predictions": made.output if made else "",
+            "task": self.member.task,
+            "truth": self.splits.fingerprint(self.splits.data.score),
+        }
+        steps = [] if self.member.reference else [self._train_step(records.get("train"))]
+        intact = (self.scored / "result.json").is_file
+        return [*steps, predict, Step("score", scoring, intact, self._score)]
+
+    # ---- train -----------------------------------------------------------------------------------------------
+
+    def _training_inputs(self) -> dict[str, Any]:
+        job = self.job
+        options = {**preset_of(job.model, job.preset).options, **job.options}
+        plain = Recipe()
+        # Only what differs from the defaults: a field that a later version adds changes no hash.
+        recipe = {f.name: getattr(job.recipe, f.name) for f in fields(Recipe)}
+        recipe = {name: value for name, value in recipe.items() if value != getattr(plain, name)}
+        inputs = {
+            "model": job.model,
+            "preset": job.preset,
+            "options": options,
+            "recipe": recipe,
+            "iterations": job.budget.iterations,
+            "seed": job.seed,
+            "validations": [job.validations, job.validation_images],
+            "data": self.splits.fingerprint("train"),
+        }
+        if job.validations:
+            inputs["validation data"] = self.splits.fingerprint("val")
+        if job.amp:
+            inputs["amp"] = True
+        if job.weights:
+            inputs["weights"] = _digest_of_file(Path(job.weights))
+        return inputs
+
+    def _train_step(self, record: Record | None) -> Step:
+        checkpoint = self.training / str(record.costs.get("checkpoint") if record else BEST)
+        return Step("train", self._training_inputs(), checkpoint.is_file, self._train)
+
+    def _train(self, resume: bool) -> tuple[str, dict[str, Any]]:
+        resume = resume and (self.training / "last.pt").is_file() and self._same_job()
+        if not resume:
+            shutil.rmtree(self.training, ignore_errors=True)
+        checkpoint = train(self.job, self.training, resume=resume)
+        notes = {name: checkpoint.notes[name] for name in ("validation mIoU",) if name in checkpoint.notes}
+        last = load_checkpoint(self.training / "last.pt").notes
+        costs = {"iterations": last["steps"], "seconds": last["seconds"], "peak_mib": _peak_mib(), **notes}
+        # A training whose validations all gave 0 leaves no best weights.
+        costs["checkpoint"] = BEST if (self.training / BEST).is_file() else "last.pt"
+        return fingerprint_of_weights(checkpoint), costs
+
+    def _same_job(self) -> bool:
+        try:
+            before = Job.from_json(self.training / "job.json")
+        except SegevalError:
+            return False
+        return asdict(before.changed(device=self.device)) == asdict(self.job)
+
+    # ---- predict ---------------------------------------------------------------------------------------------
+
+    def _predict_step(self, trained: Record | None) -> Step:
+        inputs = {
+            "weights": trained.output if trained else "",
+            "images": self.splits.fingerprint(self.splits.data.score),
+        }
+        return Step("predict", inputs, self._predicted, self._predict)
+
+    def _reference_step(self) -> Step:
+        inputs = {
+            "reference": self.member.reference,
+            "data": self.splits.fingerprint("train"),
+            "images": self.splits.fingerprint(self.splits.data.score),
+        }
+        return Step("predict", inputs, self._predicted, self._predict_reference)
+
+    def _predicted(self) -> bool:
+        return all((self.predictions / f"{key}.png").is_file() for key in self.splits.scored.keys)
+
+    def _predict(self, resume: bool) -> tuple[str, dict[str, Any]]:
+        if not resume:
+            shutil.rmtree(self.predictions, ignore_errors=True)
+        from segeval_baselines.group import device_of
+
+        device = device_of(self.device)
+        checkpoint = load_checkpoint(self.training, device)
+        images = self.splits.scored.images
+        predict_folder(checkpoint, images, Outputs(self.predictions), view=WHOLE, device=str(device))
+        return digest_of_files(self.predictions), {}
+
+    def _predict_reference(self, resume: bool) -> tuple[str, dict[str, Any]]:
+        shutil.rmtree(self.predictions, ignore_errors=True)
+        train_split, scored = self.splits.opened("train"), self.splits.scored
+        images = {path.stem: path for path in sorted(scored.images.iterdir())}
+        predict_reference(self.member.reference, train_split, images, train_split.taxonomy, self.predictions)
+        return digest_of_files(self.predictions), {}
+
+    # ---- score -----------------------------------------------------------------------------------------------
+
+    def _score(self, resume: bool) -> tuple[str, dict[str, Any]]:
+        shutil.rmtree(self.scored, ignore_errors=True)
+        scored = self.splits.scored
+        result = score(self.predictions, scored.truth, task=self.member.task, classes=str(scored.classes), workers=1)
+        command = (
+            f"segeval score --task {self.member.task} --pred {self.predictions} --gt {scored.truth} "
+            f"--classes {scored.classes}"
+        )
+        result.with_(provenance={**result.provenance, "command": command}).save(self.scored)
+        return "", {}
+
+    # ---- all -------------------------------------------------------------------------------------------------
+
+    def ensure(self, say: Say) -> None:
+        """Do what isn't done; `say` is told what is being done."""
+        for number in range(len(self.steps({}))):
+            records = self.ledger.read()
+            step = self.steps(records)[number]
+            record = records.get(step.name)
+            if step.fresh(record):
+                say(f"seed {self.seed}: {step.name} is up to date")
+                continue
+            resume = step.begun(record)
+            say(f"seed {self.seed}: {step.name}{' goes on' if resume else ''}")
+            self.ledger.write(step.name, Record(step.digest, costs=record.costs if resume and record else {}))
+            spent = float(record.costs.get("cpu_seconds", 0.0)) if resume and record else 0.0
+            cpu, wall = time.process_time(), time.monotonic()
+            output, costs = step.run(resume)
+            used = {
+                "cpu_seconds": round(spent + time.process_time() - cpu, 2),
+                "wall_seconds": round(time.monotonic() - wall, 2),
+            }
+            self.ledger.write(step.name, Record(step.digest, done=True, output=output, costs={**costs, **used}))
+
+    def result(self) -> Result:
+        """The score."""
+        from segeval.runs import load_run
+
+        return load_run(self.scored)
+
+
+def _digest_of_file(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:24]
+    except OSError:
+        raise SegevalError("no such file", file=path, remedy="give weights the path of a checkpoint") from None
+
+
+def _peak_mib() -> float | None:
+    """The largest resident memory of this process so far, where the system tells it."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(largest / 2**20 if sys.platform == "darwin" else largest / 2**10, 1)
