@@ -170,3 +170,5 @@ def test_a_record_names_what_it_cost(done: tuple[Path, Path]) -> None:
     assert isinstance(record, Record)
     assert record.costs["iterations"] == 4
     assert record.costs["cpu_seconds"] >= record.costs["seconds"] > 0
+    assert record.costs["device"]
+    assert record.costs["threads"] == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import platform
 import shutil
 import sys
 import time
@@ -12,11 +13,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from segeval.errors import SegevalError
 from segeval.evaluation import score
 from segeval.result import Result
 from segeval_baselines.checkpoint import load_checkpoint
 from segeval_baselines.datasets import Samples, open_split
+from segeval_baselines.group import device_of
+from segeval_baselines.history import read_history
 from segeval_baselines.inference import WHOLE
 from segeval_baselines.jobs import Job
 from segeval_baselines.prediction import Outputs, predict_folder
@@ -172,8 +177,9 @@ class Run:
             shutil.rmtree(self.training, ignore_errors=True)
         checkpoint = train(self.job, self.training, resume=resume)
         notes = {name: checkpoint.notes[name] for name in ("validation mIoU",) if name in checkpoint.notes}
-        last = load_checkpoint(self.training / "last.pt").notes
-        costs = {"iterations": last["steps"], "seconds": last["seconds"], "peak_mib": _peak_mib(), **notes}
+        last = read_history(self.training)[-1]
+        costs = {"iterations": last.step, "seconds": last.spent, "peak_mib": _peak_mib(), **notes}
+        costs |= {"device": device_name(self.device), "torch": torch.__version__, "threads": torch.get_num_threads()}
         # A training whose validations all gave 0 leaves no best weights.
         costs["checkpoint"] = BEST if (self.training / BEST).is_file() else "last.pt"
         return fingerprint_of_weights(checkpoint), costs
@@ -208,8 +214,6 @@ class Run:
     def _predict(self, resume: bool) -> tuple[str, dict[str, Any]]:
         if not resume:
             shutil.rmtree(self.predictions, ignore_errors=True)
-        from segeval_baselines.group import device_of
-
         device = device_of(self.device)
         checkpoint = load_checkpoint(self.training, device)
         images = self.splits.scored.images
@@ -264,6 +268,18 @@ class Run:
         from segeval.runs import load_run
 
         return load_run(self.scored)
+
+
+def device_name(device: str) -> str:
+    """What computes: the GPU's or the processor's name."""
+    place = device_of(device)
+    if place.type == "cuda":
+        return str(torch.cuda.get_device_name(place))
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
 
 
 def _digest_of_file(path: Path) -> str:
