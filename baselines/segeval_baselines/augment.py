@@ -80,15 +80,20 @@ def view_grid(
     return grid
 
 
-def sample_view(image: Tensor, labels: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
-    """Read an image (3, H, W) of float and labels (H, W) of uint8 through a grid of source pixels."""
-    height, width = labels.shape
+def read_bilinear(image: Tensor, grid: Tensor, beyond: str = "reflection") -> Tensor:
+    """An image (3, H, W) of float through a grid of source pixels; beyond it, its reflection or zeros."""
+    height, width = image.shape[-2:]
     unit = 2 * grid / torch.tensor([width, height], dtype=torch.float32) - 1
-    seen = F.grid_sample(image[None], unit[None], mode="bilinear", padding_mode="reflection", align_corners=False)[0]
+    return F.grid_sample(image[None], unit[None], mode="bilinear", padding_mode=beyond, align_corners=False)[0]
+
+
+def read_nearest(values: Tensor, grid: Tensor, beyond: int) -> Tensor:
+    """Maps (..., H, W) of integers through a grid of source pixels, as int64; beyond them, a value."""
+    height, width = values.shape[-2:]
     across, down = grid[..., 0].floor().long(), grid[..., 1].floor().long()
     inside = (across >= 0) & (across < width) & (down >= 0) & (down < height)
-    found = labels[down.clamp(0, height - 1), across.clamp(0, width - 1)].long()
-    return seen, torch.where(inside, found, VOID)
+    found = values[..., down.clamp(0, height - 1), across.clamp(0, width - 1)].long()
+    return torch.where(inside, found, beyond)
 
 
 def jitter(rng: np.random.Generator, image: Tensor, strength: float) -> Tensor:
@@ -108,7 +113,7 @@ def random_view(
     """A view as the network is trained on: image (3, h + 2 border, w + 2 border) in [0, 1], labels (h, w) of int64."""
     image = torch.from_numpy(sample.image).permute(2, 0, 1).float() / 255.0
     grid = view_grid(rng, sample.labels.shape, target, recipe, border)
-    seen, labels = sample_view(image, torch.from_numpy(sample.labels), grid)
+    seen, labels = read_bilinear(image, grid), read_nearest(torch.from_numpy(sample.labels), grid, VOID)
     if border:
         labels = labels[border:-border, border:-border]
     return jitter(rng, seen, recipe.colour), labels

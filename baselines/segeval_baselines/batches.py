@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import count
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -19,12 +19,77 @@ from segeval_baselines.recipes import Recipe
 # Decoded samples are kept up to this many bytes; beyond, they are read again in every epoch.
 _KEPT = 4 * 2**30
 
+T = TypeVar("T")
+
 
 class Batch(NamedTuple):
     """Images (N, 3, h, w) in [0, 1] and labels (N, h, w) of int64."""
 
     images: Tensor
     labels: Tensor
+
+
+def run_ahead(make: Callable[[int], Callable[[], T]], start: int, threads: int) -> Iterator[T]:
+    """The results of `make(step)()` from a step on, made ahead on threads if there are any; `make` runs here."""
+    if threads == 0:
+        for step in count(start):
+            yield make(step)()
+    pool = ThreadPoolExecutor(threads)
+    try:
+        ahead: list[Future[T]] = []
+        for step in count(start):
+            ahead.append(pool.submit(make(step)))
+            if len(ahead) > 2 * threads:
+                yield ahead.pop(0).result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+class Order:
+    """The key at each place of an endless sequence: each epoch is a fresh permutation.
+
+    Parameters
+    ----------
+    keys, seed
+        What is permuted, and from which seed.
+    """
+
+    def __init__(self, keys: Sequence[str], seed: int) -> None:
+        self.keys, self.seed = list(keys), seed
+        self._epoch: tuple[int, list[int]] = (-1, [])
+
+    def __getitem__(self, place: int) -> str:
+        epoch, within = divmod(place, len(self.keys))
+        if self._epoch[0] != epoch:
+            order = np.random.default_rng((self.seed, 1, epoch)).permutation(len(self.keys)).tolist()
+            self._epoch = (epoch, order)
+        return self.keys[self._epoch[1][within]]
+
+
+class Kept(Generic[T]):
+    """Samples by key, loaded once while there is room.
+
+    Parameters
+    ----------
+    load
+        Reads a sample.
+    size
+        Its bytes.
+    """
+
+    def __init__(self, load: Callable[[str], T], size: Callable[[T], int]) -> None:
+        self._load, self._size = load, size
+        self._kept: dict[str, T] = {}
+        self._bytes = 0
+
+    def __getitem__(self, key: str) -> T:
+        if key in self._kept:
+            return self._kept[key]
+        sample = self._load(key)
+        if self._bytes < _KEPT:
+            self._kept[key] = sample
+            self._bytes += self._size(sample)
+        return sample
 
 
 class Stream:
@@ -45,53 +110,28 @@ class Stream:
     ) -> None:
         self.samples, self.recipe, self.seed, self.border = samples, recipe, seed, border
         self.slots = range(rank, recipe.batch, size)
-        self._keys = list(samples.keys())
-        self._kept: dict[str, Sample] = {}
-        self._bytes = 0
-        self.target: Size = recipe.crop or self._load(self._keys[0]).labels.shape
-        self._order: tuple[int, list[int]] = (-1, [])
-
-    def _load(self, key: str) -> Sample:
-        if key in self._kept:
-            return self._kept[key]
-        sample = rescale(self.samples.load(key), self.recipe.image_scale)
-        if self._bytes < _KEPT:
-            self._kept[key] = sample
-            self._bytes += sample.image.nbytes + sample.labels.nbytes
-        return sample
-
-    def _key(self, place: int) -> str:
-        """The key at a place of the endless sequence: each epoch is a fresh permutation."""
-        epoch, within = divmod(place, len(self._keys))
-        if self._order[0] != epoch:
-            order = np.random.default_rng((self.seed, 1, epoch)).permutation(len(self._keys)).tolist()
-            self._order = (epoch, order)
-        return self._keys[self._order[1][within]]
+        self._order = Order(samples.keys(), seed)
+        self._kept: Kept[Sample] = Kept(
+            lambda key: rescale(samples.load(key), recipe.image_scale), lambda s: s.image.nbytes + s.labels.nbytes
+        )
+        self.target: Size = recipe.crop or self._kept[self._order.keys[0]].labels.shape
 
     def batch(self, step: int) -> Batch:
         """The batch of a step, counted from 0."""
-        places = [step * self.recipe.batch + slot for slot in self.slots]
-        return self._assemble(step, [self._key(place) for place in places])
-
-    def _assemble(self, step: int, keys: list[str]) -> Batch:
-        views = []
-        for slot, key in zip(self.slots, keys, strict=True):
-            rng = np.random.default_rng((self.seed, 2, step, slot))
-            views.append(random_view(rng, self._load(key), self.target, self.recipe, self.border))
-        return Batch(torch.stack([v[0] for v in views]), torch.stack([v[1] for v in views]))
+        return self._making(step)()
 
     def batches(self, start: int, threads: int = 0) -> Iterator[Batch]:
         """Batches from a step on, made ahead on threads if there are any."""
-        if threads == 0:
-            yield from map(self.batch, count(start))
-            return
-        pool = ThreadPoolExecutor(threads)
-        try:
-            ahead: list[Future[Batch]] = []
-            for step in count(start):
-                places = [step * self.recipe.batch + slot for slot in self.slots]
-                ahead.append(pool.submit(self._assemble, step, [self._key(place) for place in places]))
-                if len(ahead) > 2 * threads:
-                    yield ahead.pop(0).result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+        return run_ahead(self._making, start, threads)
+
+    def _making(self, step: int) -> Callable[[], Batch]:
+        keys = [self._order[step * self.recipe.batch + slot] for slot in self.slots]
+
+        def make() -> Batch:
+            views = []
+            for slot, key in zip(self.slots, keys, strict=True):
+                rng = np.random.default_rng((self.seed, 2, step, slot))
+                views.append(random_view(rng, self._kept[key], self.target, self.recipe, self.border))
+            return Batch(torch.stack([v[0] for v in views]), torch.stack([v[1] for v in views]))
+
+        return make

@@ -222,7 +222,7 @@ def _camvid(root: Path, split: str, classes: str | None) -> FolderPair:
             Taxonomy(tuple(range(11)), tuple(n for n, _ in _CAMVID), None, tuple(c for _, c in _CAMVID)),
             None,
         )
-    listed = _listed(root / f"{split}.txt")
+    listed = listed_stems(root / f"{split}.txt")
     return _pair(f"CamVid {split}", root / split, root / f"{split}annot", listed, taxonomy, void or (11, VOID))
 
 
@@ -235,13 +235,20 @@ def _folder(places: str, split: str, classes: str | None) -> FolderPair:
         raise SegevalError("the classes are unknown", file=root, remedy="give --classes, or write classes.txt there")
     taxonomy, void = read_classes(classes or str(found[0]))
     listing = root / f"{split}.txt"
-    listed = _listed(listing) if listing.is_file() else None
+    listed = listed_stems(listing) if listing.is_file() else None
     if listed is None and any((root / f"{other}.txt").is_file() for other in SPLITS):
         raise SegevalError("no such list", file=listing, remedy="write one stem a line")
     return _pair(f"{images.parent.name or images.name} {split}", images, labels, listed, taxonomy, void or (VOID,))
 
 
-def _listed(path: Path) -> list[str]:
+def listed_stems(path: Path) -> list[str]:
+    """The stems of a split's list, one a line.
+
+    Raises
+    ------
+    SegevalError
+        If there is no such file.
+    """
     try:
         lines = path.read_text().splitlines()
     except OSError:

@@ -216,8 +216,8 @@ def test_schedules() -> None:
 
 def test_every_epoch_shows_every_image_once(toy: Path) -> None:
     stream = Stream(open_split(f"folder:{toy}", "train"), Recipe(batch=4), seed=3)
-    shown = [stream._key(place) for place in range(12)]
-    assert sorted(shown[:6]) == sorted(shown[6:]) == sorted(stream._keys)
+    shown = [stream._order[place] for place in range(12)]
+    assert sorted(shown[:6]) == sorted(shown[6:]) == sorted(stream._order.keys)
     assert shown[:6] != shown[6:]
     halves = [Stream(stream.samples, Recipe(batch=4), seed=3, rank=r, size=2).batch(1) for r in range(2)]
     whole = stream.batch(1)
