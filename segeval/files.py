@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from segeval.errors import SegevalError
 
@@ -51,6 +52,17 @@ def write_atomic(path: str | os.PathLike[str], content: str | bytes | Callable[[
             raise _unwritable(target, error) from None
         raise
     return target
+
+
+def write_json(path: str | os.PathLike[str], document: Any) -> Path:
+    """Write compact JSON: a line of its own would help nobody to read run lengths.
+
+    Raises
+    ------
+    SegevalError
+        If the place can't be written to.
+    """
+    return write_atomic(path, json.dumps(document, separators=(",", ":")))
 
 
 def require_writable(path: str | os.PathLike[str]) -> None:

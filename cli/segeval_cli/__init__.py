@@ -26,6 +26,7 @@ COMMANDS: dict[str, str] = {
     "compare": "compare saved runs on the same truth",
     "leaderboard": "rank the runs in folders",
     "show": "print a saved run again",
+    "convert": "convert predictions or truth to another form",
     "losses": "list the losses",
     "demo": "make synthetic scenes, score two imaginary models on all three tasks",
     "train": "train a baseline network",

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 # The module whose kernels a task can't do without.
-_MAIN = {"semantic": "confusion", "panoptic": "segments", "instance": "matching"}
+_MAIN = {"semantic": "confusion", "panoptic": "segments", "instance": "matching", "convert": "rle"}
 
 
 def is_compiled(task: str) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 from segeval.errors import SegevalError
 from segeval.readers.json_files import integer, read_json
+from segeval.readers.mounts import present
 from segeval.taxonomy import Colour, Taxonomy
 
 
@@ -119,8 +120,48 @@ def taxonomy_of_categories(entries: Any, path: object) -> Taxonomy:
         raise SegevalError(error.message, file=path, remedy=error.remedy) from None
 
 
+def read_table(text: str) -> list[tuple[Any, Any]]:
+    """The pairs of a JSON object ``{"7": 0}``, a JSON list of pairs, or a two-column CSV, as they stand there.
+
+    A line of headers, ``from,to``, and lines that begin with # are no pairs.
+
+    Raises
+    ------
+    SegevalError
+        If an entry is no pair, or what is mapped is given twice.
+    """
+    path = Path(text)
+    if path.suffix.lower() == ".json":
+        # A tuple of the members, so that a key given twice is not lost.
+        entries = read_json(path, members=tuple)
+        if not isinstance(entries, (tuple, list)):
+            raise SegevalError("holds no table", file=path, remedy='write {"7": 0, "8": 1}')
+    else:
+        try:
+            with present(path).open(newline="", encoding="utf-8-sig") as stream:
+                entries = [row for row in csv.reader(stream) if row and not row[0].lstrip().startswith("#")]
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise SegevalError(f"can't be read ({reason})", file=path, remedy="give a JSON or a CSV file") from None
+        if entries and [cell.strip().lower() for cell in entries[0]] == ["from", "to"]:
+            entries = entries[1:]
+    pairs: list[tuple[Any, Any]] = []
+    seen: set[str] = set()
+    for entry in entries:
+        if not isinstance(entry, (tuple, list)) or len(entry) != 2 or any(isinstance(v, (tuple, list)) for v in entry):
+            raise SegevalError(f"{entry!r:.60} is no pair", file=path, remedy="give each entry a from and a to")
+        what = str(entry[0]).strip()
+        if what in seen:
+            raise SegevalError(f"maps {what} twice", file=path, remedy="give each value one target")
+        seen.add(what)
+        pairs.append((entry[0], entry[1]))
+    if not pairs:
+        raise SegevalError("holds no pair of values", file=path, remedy="give from and to as whole numbers")
+    return pairs
+
+
 def read_map(text: str) -> tuple[tuple[int, int], ...]:
-    """A table of values from a JSON object ``{"7": 0}`` or a two-column CSV.
+    """A table of values from what `read_table` reads.
 
     Raises
     ------
@@ -129,29 +170,23 @@ def read_map(text: str) -> tuple[tuple[int, int], ...]:
     """
     path = Path(text)
     pairs: list[tuple[int, int]] = []
-    if path.suffix.lower() == ".json":
-        data = read_json(path)
-        entries = data.items() if isinstance(data, dict) else data
-        if not isinstance(data, (dict, list)):
-            raise SegevalError("holds no table", file=path, remedy='write {"7": 0, "8": 1}')
-    else:
+    for number, (a, b) in enumerate(read_table(text)):
         try:
-            with path.open(newline="", encoding="utf-8-sig") as stream:
-                entries = [row for row in csv.reader(stream) if row and not row[0].lstrip().startswith("#")]
-        except (OSError, UnicodeDecodeError) as error:
-            raise SegevalError(f"can't be read ({error})", file=path, remedy="give a JSON or a CSV file") from None
-    for number, entry in enumerate(entries):
-        try:
-            a, b = entry
-            pairs.append((int(a), int(b)))
-        except (TypeError, ValueError):
+            pairs.append((_whole(a), _whole(b)))
+        except (ValueError, SegevalError):
             if number == 0 and path.suffix.lower() != ".json":
                 continue  # a line of headers
             raise SegevalError(
-                f"{entry!r} is no pair of values", file=path, remedy="give from and to as whole numbers"
+                f"{(a, b)!r:.60} is no pair of values", file=path, remedy="give from and to as whole numbers"
             ) from None
     if len({a for a, _ in pairs}) != len(pairs):
         raise SegevalError("maps a value twice", file=path, remedy="give each value one target")
     if not pairs:
         raise SegevalError("holds no pair of values", file=path, remedy="give from and to as whole numbers")
     return tuple(pairs)
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, (str, int)) and not isinstance(value, bool):
+        return int(value)
+    return integer(value, "a value", None)

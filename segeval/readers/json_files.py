@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,15 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
         raise SegevalError(f"can't be read ({reason})", file=file, remedy="check its permissions") from None
 
 
-def read_json(path: str | os.PathLike[str]) -> Any:
+def read_json(path: str | os.PathLike[str], members: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
     """The content of a JSON file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    members
+        Makes something of an object's members, where a dictionary would lose those that are given twice.
 
     Raises
     ------
@@ -39,7 +47,7 @@ def read_json(path: str | os.PathLike[str]) -> Any:
     """
     file = Path(path)
     try:
-        return json.loads(read_bytes(file).decode("utf-8-sig"))
+        return json.loads(read_bytes(file).decode("utf-8-sig"), object_pairs_hook=members)
     except UnicodeDecodeError as error:
         raise SegevalError(f"is not UTF-8 text (byte {error.start})", file=file, remedy="save it as UTF-8") from None
     except json.JSONDecodeError as error:

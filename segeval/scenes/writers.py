@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,16 +10,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from segeval.errors import SegevalError
-from segeval.files import write_atomic
-from segeval.kernels import rle
+from segeval.files import write_json
+from segeval.label_images import colours_of_ids, write_palette, write_png
+from segeval.mask_runs import encode_mask, runs_of_map
 from segeval.scenes.canvas import CLASSES, Segment
 from segeval.scenes.street import Scene, make_scene
 
-# The first level already halves twice what higher ones gain little on, in a tenth of their time.
-_COMPRESSION = 1
 INSTANCE_BASE = 1000
 
 
@@ -86,7 +82,7 @@ class TruthWriter:
         name = f"{scene_name(index)}.png"
         height, width = scene.labels.shape
         self.images.append({"id": index, "file_name": name, "height": height, "width": width})
-        write_labels(self.folder / "semantic" / name, scene.labels)
+        write_palette(self.folder / "semantic" / name, scene.labels, CLASSES)
         segments, masks = measure_segments(scene.ids, scene.segments)
         self.panoptic.append(_panoptic_entry(index, name, segments))
         write_png(self.folder / "panoptic" / name, colours_of_ids(scene.ids))
@@ -126,7 +122,7 @@ class PredictionWriter:
     ) -> None:
         """Write one image's maps and remember its entries; a detection is a class, a score and a mask."""
         name = f"{scene_name(index)}.png"
-        write_labels(self.folder / "semantic" / name, labels)
+        write_palette(self.folder / "semantic" / name, labels, CLASSES)
         write_png(self.folder / "panoptic" / name, colours_of_ids(ids))
         measured, _ = measure_segments(ids, segments)
         self.panoptic.append(_panoptic_entry(index, name, measured))
@@ -141,31 +137,6 @@ class PredictionWriter:
 
 
 # ---- pixels --------------------------------------------------------------------------------------------------
-
-
-def write_png(path: Path, pixels: NDArray[Any]) -> None:
-    """An array as a PNG: uint8 grey or RGB, or uint16 grey."""
-    _save(path, Image.fromarray(pixels))
-
-
-def write_labels(path: Path, labels: NDArray[np.uint8]) -> None:
-    """A label map as an 8-bit PNG whose palette holds the classes' colours; void is black."""
-    image = Image.fromarray(labels)
-    palette = np.zeros((256, 3), np.uint8)
-    palette[list(CLASSES.ids)] = CLASSES.colours
-    image.putpalette(palette.tobytes())
-    _save(path, image)
-
-
-def _save(path: Path, image: Image.Image) -> None:
-    stream = io.BytesIO()
-    image.save(stream, "PNG", compress_level=_COMPRESSION)
-    write_atomic(path, stream.getvalue())
-
-
-def colours_of_ids(ids: NDArray[np.int32]) -> NDArray[np.uint8]:
-    """(H, W, 3) colours with id = R + 256 G + 65536 B."""
-    return np.stack([ids & 255, (ids >> 8) & 255, ids >> 16], axis=-1).astype(np.uint8)
 
 
 def instance_codes(scene: Scene) -> NDArray[np.uint16]:
@@ -201,50 +172,25 @@ def measure_segments(
     masks
         COCO's compressed run lengths, aligned with the entries; void (id 0) has none.
     """
-    height, width = ids.shape
-    values, starts, ends = rle.label_runs(_columns(ids))
-    order = np.argsort(values, kind="stable")
-    values, starts, ends = values[order], starts[order], ends[order]
+    values, runs = runs_of_map(ids)
+    areas, boxes = runs.measure()
     entries, masks = [], []
     for segment in segments:
-        low, high = np.searchsorted(values, [segment.id, segment.id + 1]).tolist()
-        first, last = starts[low:high], ends[low:high] - 1
-        left, right = int(first[0]) // height, int(last[-1]) // height
-        # A run that goes round into the next column touches the top and the bottom.
-        wraps = bool((first // height != last // height).any())
-        top = 0 if wraps else int((first % height).min())
-        bottom = height - 1 if wraps else int((last % height).max())
+        row = int(np.searchsorted(values, segment.id))
         entries.append(
             {
                 "id": segment.id,
                 "category_id": segment.category,
-                "area": int((ends[low:high] - starts[low:high]).sum()),
-                "bbox": [left, top, right - left + 1, bottom - top + 1],
+                "area": int(areas[row]),
+                "bbox": boxes[row].tolist(),
                 "iscrowd": int(segment.iscrowd),
                 "isthing": segment.isthing,
             }
         )
-        counts = rle.encode(starts, ends, low, high, height * width).tobytes().decode("ascii")
-        masks.append({"size": [height, width], "counts": counts})
+        masks.append(runs.compressed(row))
     return entries, masks
-
-
-def encode_mask(mask: NDArray[np.bool_]) -> dict[str, Any]:
-    """A mask as COCO's compressed run lengths."""
-    _, starts, ends = rle.label_runs(_columns(mask))
-    counts = rle.encode(starts, ends, 0, len(starts), mask.size).tobytes().decode("ascii")
-    return {"size": list(mask.shape), "counts": counts}
-
-
-def _columns(pixels: NDArray[Any]) -> NDArray[np.uint32]:
-    return pixels.T.astype(np.uint32, order="C").reshape(-1)
 
 
 def _panoptic_entry(index: int, name: str, segments: list[dict[str, Any]]) -> dict[str, Any]:
     kept = [{k: s[k] for k in ("id", "category_id", "area", "bbox", "iscrowd")} for s in segments]
     return {"image_id": index, "file_name": name, "segments_info": kept}
-
-
-def write_json(path: Path, document: Any) -> None:
-    """Compact JSON: a line of its own would help nobody to read run lengths."""
-    write_atomic(path, json.dumps(document, separators=(",", ":")))

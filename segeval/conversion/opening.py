@@ -1,0 +1,187 @@
+"""Opening what is converted: its form is recognised, its classes and images are looked for."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from segeval.conversion.categories import Entries, entries_of, taxonomy_of, things_of
+from segeval.conversion.sources import Source
+from segeval.errors import SegevalError
+from segeval.readers.coco import CocoInstances, CocoResults
+from segeval.readers.coco_panoptic import CocoPanoptic, find_json
+from segeval.readers.coco_tables import image_entries, read_tables
+from segeval.readers.coded_panoptic import CodedPanoptic, infer_taxonomy
+from segeval.readers.formats import FORMATS, recognise_panoptic, require_path
+from segeval.readers.instance_folders import InstanceFolder
+from segeval.readers.json_files import integer, read_bytes, read_json
+from segeval.readers.labels import EXTENSIONS, LabelFolder, read_labels
+from segeval.readers.mounts import present
+from segeval.readers.pairing import list_files
+from segeval.readers.remote import located
+from segeval.taxonomy import Taxonomy
+
+OBJECT = Taxonomy((1,), ("object",))
+"""The class of instances where none is named."""
+
+
+def recognise(path: Path) -> str:
+    """The form of what lies at a path.
+
+    Raises
+    ------
+    SegevalError
+        If several fit.
+    """
+    require_path(path)
+    if path.suffix.lower() == ".json":
+        with present(path).open("rb") as stream:
+            head = stream.read(4096).lstrip(b"\xef\xbb\xbf \t\r\n")
+        if head.startswith(b"["):
+            return "coco-results"
+        return "coco-panoptic" if b'"segments_info"' in read_bytes(path) else "coco-instances"
+    if path.is_dir() and find_json(path) is not None:
+        return "coco-panoptic"
+    first = next(iter(list_files(path, EXTENSIONS, "semantic").values()))
+    if first.suffix.lower() == ".npz" and _holds_masks(first):
+        return "instance-npz"
+    pixels = read_labels(first)
+    if pixels.ndim == 3:
+        return recognise_panoptic(path, "--from")
+    if pixels.dtype == np.uint8:
+        return "labels"
+    raise SegevalError(
+        f"holds {pixels.dtype} values: class ids, instance ids, or class * 1000 + instance",
+        file=first,
+        remedy="say which by --from labels, --from instance-ids or --from panoptic-coded",
+    )
+
+
+def _holds_masks(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(present(path)) as archive:
+            return bool({"masks.npy", "rle.npy"} & set(archive.namelist()))
+    except (OSError, zipfile.BadZipFile):
+        return False  # what reads the file says what is wrong with it
+
+
+def open_source(
+    src: Any,
+    form: str | None = None,
+    *,
+    classes: Taxonomy | None = None,
+    gt: Any = None,
+    void: tuple[int, ...] | None = None,
+    listed_void: tuple[int, ...] = (),
+    suffix: str = "",
+    predictions: bool = False,
+) -> Source:
+    """Open what is converted.
+
+    Parameters
+    ----------
+    src
+        A path or an address.
+    form
+        A name of ``FORMATS``; recognised if None.
+    classes
+        Its classes, where it does not name them itself.
+    gt
+        The COCO JSON whose images and classes it is about.
+    void
+        Values that are void: labels 255 by default, others 0.
+    listed_void
+        Classes that a classes file lists as void, where `void` is None.
+    suffix
+        Only files whose names end so.
+    predictions
+        Whether a bare class in maps of class * 1000 + instance is nothing, rather than a crowd.
+
+    Raises
+    ------
+    SegevalError
+        For places that aren't there, and what the readers refuse.
+    """
+    place = located(src)
+    path = place.path
+    require_path(path)
+    form = form or recognise(path)
+    if form not in FORMATS:
+        raise SegevalError(f"{form!r} is no format", remedy=f"give one of {', '.join(FORMATS)}")
+    truth = None if gt is None else located(gt).path
+    if truth is not None:
+        require_path(truth)
+    tables = {} if truth is None else read_tables(truth)
+    given = entries_of(classes) if classes is not None else _listed_categories(tables)
+    if void is None:
+        # In COCO panoptic form void values are segment ids.
+        void = (listed_void or (255,)) if form == "labels" else (0,)
+        void = tuple(sorted({*void, *listed_void})) if form.startswith("panoptic-") else void
+    opened = _open(form, path, given, tables, truth, void, suffix, predictions)
+    return replace(opened, place=place)
+
+
+def _listed_categories(tables: dict[str, Any]) -> Entries | None:
+    listed = tables.get("categories")
+    return tuple(listed) if isinstance(listed, list) and listed else None
+
+
+def _open(
+    form: str,
+    path: Path,
+    given: Entries | None,
+    tables: dict[str, Any],
+    truth: Path | None,
+    void: tuple[int, ...],
+    suffix: str,
+    predictions: bool,
+) -> Source:
+    images = image_entries(tables)
+    if form == "labels":
+        return Source(form, LabelFolder.open(path, "truth", suffix), given, void, tables, images)
+    if form == "coco-panoptic":
+        reader = CocoPanoptic.open(path, "truth", void)
+        tables = {**read_tables(reader.path), **tables}
+        return Source(form, reader, given or _listed_categories(tables), void, tables, image_entries(tables))
+    if form in ("panoptic-coded", "panoptic-channels"):
+        coded = CodedPanoptic.open(path, "truth", channels=form == "panoptic-channels", void=void, suffix=suffix)
+        known, taxonomy, cautions = infer_taxonomy(coded, taxonomy_of(given))
+        kept = given if things_of(given) is not None else entries_of(taxonomy)
+        return Source(form, known, kept, void, tables, images, cautions=cautions)
+    if form == "coco-instances":
+        tables = {**read_tables(path), **tables}
+        listed = given or _listed_categories(tables)
+        ids = _map_ids(path)
+        return Source(form, CocoInstances(path), listed, void, tables, image_entries(tables), ids)
+    if form == "coco-results":
+        if truth is None:
+            raise SegevalError(
+                "results name neither sizes nor files of images", file=path, remedy="give the truth's JSON by --gt"
+            )
+        results = CocoResults(path, CocoInstances(truth))
+        return Source(form, results, given, void, tables, images)
+    entries = given or entries_of(OBJECT)
+    listed_classes = taxonomy_of(entries)
+    assert listed_classes is not None
+    side = "prediction" if predictions else "truth"
+    return Source(form, InstanceFolder.open(path, side, listed_classes, suffix), entries, void, tables, images)
+
+
+def _map_ids(path: Path) -> dict[int, int]:
+    """The field instance_id of annotations, where a file has it."""
+    if b'"instance_id"' not in read_bytes(path):
+        return {}
+    found = {}
+    for annotation in read_json(path)["annotations"]:
+        if "instance_id" in annotation and isinstance(annotation.get("id"), int):
+            found[annotation["id"]] = integer(annotation["instance_id"], "an instance_id", path)
+    return found
+
+
+def document_of(tables: dict[str, Any]) -> dict[str, Any]:
+    """What a new JSON keeps of the old one's tables beside images and categories."""
+    return {name: tables[name] for name in ("info", "licenses") if name in tables}
