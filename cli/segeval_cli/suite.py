@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     if args.jobs is not None and args.jobs < 1:
         args.parser.error("--jobs must be at least 1")
     require_torch()
-    from segeval_baselines.suite.form import read_suite
+    from segeval_baselines.suite.reading import read_suite
 
     root = Path(args.out)
     if root.is_file():

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from segeval_baselines.suite import runs
-from segeval_baselines.suite.form import read_suite
 from segeval_baselines.suite.ledger import Ledger, Record
 from segeval_baselines.suite.members import failure_of, run_member, runs_of
 from segeval_baselines.suite.plan import plan_of
+from segeval_baselines.suite.reading import read_suite
 
 from segeval.errors import SegevalError
 from tests.suite.toy_suite import TEXT, read, run_all, table, write_suite

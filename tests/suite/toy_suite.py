@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from segeval_baselines.suite.board import write_board
-from segeval_baselines.suite.form import Suite, read_suite
+from segeval_baselines.suite.form import Suite
 from segeval_baselines.suite.members import run_member
+from segeval_baselines.suite.reading import read_suite
 
 from tests.baselines.toy import write_toy
 

@@ -23,6 +23,7 @@ from segeval_baselines.suite.runs import Run, Say, Splits
 
 FAILURE = "failure.json"
 LOG = "log.txt"
+LOCK = ".lock"
 
 # Set for the processes of members: they end when the process that started them is gone.
 DRIVEN = "SEGEVAL_SUITE_DRIVEN"
@@ -98,13 +99,16 @@ def _alone(folder: Path, say: Say) -> Iterator[None]:
     except ImportError:  # a system without such locks
         yield
         return
-    with (folder / ".lock").open("w") as stream:
+    with (folder / LOCK).open("a+") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             say("waiting for another process that runs this member")
             with contextlib.suppress(OSError):  # a file system without locks
                 fcntl.flock(stream, fcntl.LOCK_EX)
+        stream.truncate(0)
+        stream.write(f"{os.getpid()}\n")
+        stream.flush()
         yield
 
 

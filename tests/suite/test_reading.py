@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from segeval_baselines.suite.form import read_suite, shipped
+from segeval_baselines.suite.reading import read_suite, shipped
 
 from segeval.errors import SegevalError
 from tests.suite.toy_suite import TEXT, read, write_suite
