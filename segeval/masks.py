@@ -248,38 +248,3 @@ def instances_of_map(labels: NDArray[Any], *, divisor: int = 0) -> Instances:
         *_of_counts(rings, numbers),
     )
     return Instances(columns, 0, len(ids), height, width)
-
-
-def dense_masks(found: Instances, *, file: object | None = None, key: object | None = None) -> NDArray[np.bool_]:
-    """The masks of one image, decoded: (N, H, W).
-
-    Parameters
-    ----------
-    found
-        Polygons, run lengths, or both.
-    file, key
-        Where they came from, for messages.
-
-    Raises
-    ------
-    SegevalError
-        For a mask that can't be decoded, and a box without a mask.
-    """
-    from segeval.instance_geometry import BadInstanceError, Runs, Side
-    from segeval.kernels import rle
-
-    # Runs go down the columns.
-    flat = np.zeros((found.high - found.low, found.width * found.height), np.uint8)
-    if len(flat):
-        side, runs = Side([found], False), Runs()
-        if (side.kinds == KIND_NONE).any():
-            raise SegevalError("holds a box without a mask", file=file, key=key, remedy="give masks")
-        try:
-            side.decode(runs, 0)
-        except BadInstanceError as error:
-            text = f"instance {error.row + 1} of this image {error.problem}"
-            raise SegevalError(text, file=file, key=key, remedy=error.remedy) from None
-        for k, mask in enumerate(flat):
-            rle.paint(runs.starts, runs.ends, side.first[k], side.stop[k], mask)
-    columns = flat.view(bool).reshape(-1, found.width, found.height)
-    return np.ascontiguousarray(columns.transpose(0, 2, 1))

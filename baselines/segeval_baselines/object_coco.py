@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from segeval.decoding import dense_masks
 from segeval.errors import SegevalError
-from segeval.masks import dense_masks
 from segeval.readers.classes import taxonomy_of_categories
 from segeval.readers.coco import CocoInstances
 from segeval.readers.coco_panoptic import CocoPanoptic
+from segeval.readers.coco_tables import read_tables
 from segeval.readers.json_files import integer, read_json
 from segeval.samples import Key
 from segeval.taxonomy import Taxonomy
@@ -69,7 +70,7 @@ class CocoObjects:
             raise SegevalError(f"class {strange[0]} is not among --classes", file=path, remedy=known.hint())
         things = Taxonomy(known.ids, known.names, (True,) * len(known), known.colours)
         _require_few(things, path)
-        return cls(f"{root.name} {split}", _pictures(root, path, split, read_json(path)), truth, things)
+        return cls(f"{root.name} {split}", _pictures(root, path, split, read_tables(path)), truth, things)
 
     def keys(self) -> Sequence[str]:
         """The images' names without extension, in the order of the JSON."""
@@ -115,7 +116,9 @@ class CocoPanopticObjects:
     to_class: Mapping[int, int]
 
     @classmethod
-    def open(cls, root: Path, split: str, taxonomy: Taxonomy | None = None, *, coarse: bool = False) -> Any:
+    def open(
+        cls, root: Path, split: str, taxonomy: Taxonomy | None = None, *, coarse: bool = False
+    ) -> CocoPanopticObjects:
         """Read ``annotations/panoptic_SPLIT*.json``, its PNGs, and find its images.
 
         With `coarse` the classes are the supercategories: of ``categories.json`` beside the data where it lists them
@@ -128,7 +131,7 @@ class CocoPanopticObjects:
         """
         path = annotation_file(root, "panoptic", split)
         truth = CocoPanoptic.open(path, "truth")
-        data = read_json(path)
+        data = read_tables(path)
         found = taxonomy or taxonomy_of_categories(data.get("categories"), path)
         if found.things is None:
             raise SegevalError("does not tell things from stuff", file=path, remedy="give each category its 'isthing'")
@@ -202,7 +205,7 @@ def annotation_file(root: Path, what: str, split: str) -> Path:
     return found[0]
 
 
-def supercategories(root: Path, data: Any, path: Path) -> tuple[Taxonomy, dict[int, int]]:
+def supercategories(root: Path, data: dict[str, Any], path: Path) -> tuple[Taxonomy, dict[int, int]]:
     """The taxonomy of the supercategories, and each category's.
 
     Raises
@@ -231,9 +234,9 @@ def supercategories(root: Path, data: Any, path: Path) -> tuple[Taxonomy, dict[i
     return taxonomy, {c["id"]: number[(not c["isthing"], str(c["supercategory"]))] for c in listed}
 
 
-def _pictures(root: Path, path: Path, split: str, data: Any) -> Pictures:
+def _pictures(root: Path, path: Path, split: str, data: dict[str, Any]) -> Pictures:
     """The image files that a JSON lists, by name without extension."""
-    listed = data.get("images") if isinstance(data, dict) else None
+    listed = data.get("images")
     if not isinstance(listed, list) or not listed:
         raise SegevalError("lists no images", file=path, remedy="give a COCO JSON with images")
     names: dict[str, tuple[str, Key]] = {}

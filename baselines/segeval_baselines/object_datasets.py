@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from segeval.decoding import dense_masks
 from segeval.errors import SegevalError
-from segeval.masks import dense_masks
 from segeval.readers.classes import read_classes
 from segeval.readers.instance_folders import InstanceFolder
 from segeval.samples import Key
@@ -164,8 +164,7 @@ def open_objects(data: str, split: str, classes: str | None = None) -> ObjectSam
     if kind == "coco" and rest:
         return CocoObjects.open(Path(rest), split, taxonomy)
     if kind == "coco_panoptic" and place and option in ("", "supercategories"):
-        found: ObjectSamples = CocoPanopticObjects.open(Path(place), split, taxonomy, coarse=bool(option))
-        return found
+        return CocoPanopticObjects.open(Path(place), split, taxonomy, coarse=bool(option))
     if kind == "nuclei" and rest:
         return _nuclei(Path(rest), split, taxonomy or NUCLEI)
     if kind == "instances" and rest:

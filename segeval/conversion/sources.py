@@ -12,9 +12,8 @@ import numpy as np
 from segeval.arrays import as_labels
 from segeval.conversion.categories import Entries, things_of
 from segeval.conversion.content import Content, Partition, Segment, Stack, relabel, require_agreement
+from segeval.decoding import runs_of_instances
 from segeval.errors import Caution, SegevalError
-from segeval.instance_geometry import BadInstanceError, Runs, Side
-from segeval.mask_runs import MaskRuns
 from segeval.readers.coco import CocoInstances, CocoResults
 from segeval.readers.coco_panoptic import CocoPanoptic
 from segeval.readers.coco_tables import file_stem
@@ -125,7 +124,7 @@ class Source:
         )
 
     def _stack(self, found: Instances, key: Key) -> Stack:
-        runs = runs_of_instances(found, self.file(key), key)
+        runs = runs_of_instances(found, file=self.file(key), key=key)
         columns, rows = found.columns, slice(found.low, found.high)
         ids = columns.ids[rows].tolist()
         if self.form == "coco-instances":
@@ -141,28 +140,6 @@ class Source:
         )
         is_truth = self.form in ("coco-instances", "instance-ids")
         return Stack(runs, tuple(Segment(i, c, bool(g), 1.0 if is_truth else s) for i, c, g, s in listed))
-
-
-def runs_of_instances(found: Instances, file: str, key: Key) -> MaskRuns:
-    """The masks of an image, decoded.
-
-    Raises
-    ------
-    SegevalError
-        For masks that can't be decoded, and boxes without a mask.
-    """
-    side, scratch = Side([found], False), Runs()
-    if (side.kinds == 0).any():
-        raise SegevalError("holds a box without a mask", file=file, key=key, remedy="give masks: boxes have no pixels")
-    try:
-        end = side.decode(scratch, 0)
-    except BadInstanceError as error:
-        raise SegevalError(
-            f"instance {error.row + 1} of this image {error.problem}", file=file, key=key, remedy=error.remedy
-        ) from None
-    return MaskRuns(
-        scratch.starts[:end].copy(), scratch.ends[:end].copy(), side.first, side.stop, found.height, found.width
-    )
 
 
 def _decoded(ids: Any, found: PanopticMap, reader: CodedPanoptic, things: frozenset[int]) -> Partition:
