@@ -120,10 +120,10 @@ def numbered(segments: Sequence[Segment]) -> tuple[Segment, ...]:
     counts: dict[int, int] = {}
     for segment in segments:
         counts[segment.id] = counts.get(segment.id, 0) + 1
-    used = {ident for ident, count in counts.items() if ident > 0 and count == 1}
-    free, out = 1, []
+    kept = {ident for ident, count in counts.items() if ident > 0 and count == 1}
+    used, free, out = set(kept), 1, []
     for segment in segments:
-        if segment.id in used:
+        if segment.id in kept:
             out.append(segment)
             continue
         while free in used:
