@@ -24,7 +24,7 @@ from segeval.result import Result
 from segeval.samples import Key, Pair
 from segeval.shards import Shard, keys_digest, partial_result
 from segeval.summing import Parts, Sum
-from segeval.tally import Tally
+from segeval.tally import Packed, Tally
 from segeval.tasks import rule_of
 from segeval.taxonomy import Taxonomy
 from segeval.version import __version__
@@ -40,7 +40,7 @@ T = TypeVar("T")
 class Engine(Protocol):
     """What counts the images: threads of this process, or a cluster (`segeval.cluster`)."""
 
-    def tallies(self, keys: Sequence[Key]) -> Iterator[tuple[Sequence[Key], Tally]]:
+    def tallies(self, keys: Sequence[Key]) -> Iterator[tuple[Sequence[Key], Tally | Packed]]:
         """Chunks of the keys with their tallies; each key once, in any order."""
         ...
 
@@ -236,7 +236,7 @@ def score(
         else:
             from segeval.cluster import open_cluster
 
-            counts = open_cluster(engine, opener, workers)
+            counts = open_cluster(engine, opener, workers, collapse=total.folds_early)
         whole = total if keys else None
         tally = evaluate(source, rule, progress=progress, keys=left, engine=counts, total=whole)
         if len(tally) + tally.duplicates != len(keys):

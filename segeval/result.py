@@ -21,7 +21,8 @@ from segeval.result_tables import COLUMNS, class_table, exact_table, headline_ta
 from segeval.signature import Signature
 from segeval.stored import bounds, check_figures, plain, undefined
 from segeval.tables import Table
-from segeval.tally import DAMAGE, Tally
+from segeval.tally import Tally
+from segeval.tally_files import DAMAGE
 
 if TYPE_CHECKING:
     import pandas

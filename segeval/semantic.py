@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,7 +15,7 @@ from segeval.confusions import add_up, confusion_matrix_of, figures, mean_over_i
 from segeval.errors import Caution, SegevalError
 from segeval.metric import check_choices, option, rule_to_dict, void_value, whole_numbers
 from segeval.result import Result
-from segeval.rows import Rows, image_digest
+from segeval.rows import Rows, fold, image_digest
 from segeval.samples import Counted, Key, Pair
 from segeval.signature import Signature
 from segeval.tally import Tally, in_order
@@ -237,9 +237,11 @@ class SemanticIoU:
         SegevalError
             For an empty tally, or truth of exactly 0 and 255 without a word on what 255 is.
         """
-        taxonomy = self.taxonomy_of(tally)
-        self._refuse_unsaid_binary(tally)
-        areas = self.areas(tally, taxonomy, per_image=False)
+        # What is pooled over images is taken from few rows; columns beside millions of them would cost memory.
+        pooled = replace(tally, tables={"pixels": fold(tally.tables["pixels"])})
+        taxonomy = self.taxonomy_of(pooled)
+        self._refuse_unsaid_binary(pooled)
+        areas = self.areas(pooled, taxonomy, per_image=False)
         excluded = {taxonomy.resolve(c) for c in self.exclude}
         in_means = np.array([i not in excluded for i in taxonomy.ids], bool)
         if self.average == "image":
@@ -262,12 +264,12 @@ class SemanticIoU:
         ]
         return Result(
             task="semantic",
-            signature=self.signature(tally),
+            signature=self.signature(pooled),
             images=len(tally),
             values=values,
             per_class=tuple(per_class),
-            warnings=tuple(self._cautions(tally, taxonomy)),
-            confusion=confusion_matrix_of(tally, taxonomy),
+            warnings=tuple(self._cautions(tally, pooled, taxonomy)),
+            confusion=confusion_matrix_of(pooled, taxonomy),
             rule=rule_to_dict(self),
             tally=tally,
         )
@@ -305,8 +307,8 @@ class SemanticIoU:
                 remedy="give --binary if 255 is the foreground, or --void 255 if it is void",
             )
 
-    def _cautions(self, tally: Tally, taxonomy: Taxonomy) -> list[Caution]:
-        rows = tally.tables["pixels"]
+    def _cautions(self, tally: Tally, pooled: Tally, taxonomy: Taxonomy) -> list[Caution]:
+        rows = pooled.tables["pixels"]
         found = tally.cautions()
         if self.taxonomy is None:
             ids = ", ".join(map(str, taxonomy.ids[:12])) + (", ..." if len(taxonomy) > 12 else "")
@@ -327,6 +329,8 @@ class SemanticIoU:
                 text = f"{pixels} of {total} scored pixels are predicted as {what}: counted as missed, not as wrong"
                 found.append(Caution(code, text))
         if len(tally.keys):
+            rows = tally.tables["pixels"]
+            counted = rows["truth"] != NO_CLASS
             with_truth = np.zeros(len(tally.keys), bool)
             with_truth[rows.image[counted & (rows.image >= 0)]] = True
             if void := int((~with_truth).sum()):

@@ -14,10 +14,13 @@ from typing import Any
 from segeval.errors import SegevalError
 from segeval.files import write_atomic
 from segeval.samples import Key
-from segeval.tally import Tally, merge
+from segeval.tally import Packed, Tally, merge_parts
 
 # Seconds of counting that a killed run may lose.
 PART_SECONDS = 30.0
+
+# Bytes that wait to be written, however fast a cluster counts.
+PART_BYTES = 2**26
 
 # Tallies that wait before they are added: adding is a sort, so it is not done for each.
 MOST_LOOSE = 64
@@ -40,41 +43,51 @@ class Sum:
 
     collapse: bool = False
     parts: Parts | None = None
-    _loose: list[Tally] = field(default_factory=list)
-    _fresh: list[Tally] = field(default_factory=list)
+    _loose: list[Packed] = field(default_factory=list)
+    _fresh: list[Packed] = field(default_factory=list)
     _since: float = field(default_factory=time.monotonic)
+    _bytes: int = 0
 
-    def add(self, tally: Tally) -> None:
+    @property
+    def folds_early(self) -> bool:
+        """Whether what counts may fold the rows before it hands them over: nothing keeps them by image."""
+        return self.collapse and self.parts is None
+
+    def add(self, tally: Tally | Packed) -> None:
         """Add the tally of some images."""
         if self.parts is None:
             self.keep(tally)
             return
-        self._fresh.append(tally)
-        if time.monotonic() - self._since >= PART_SECONDS:
+        packed = tally if isinstance(tally, Packed) else Packed.of(tally)
+        self._fresh.append(packed)
+        self._bytes += packed.nbytes
+        if time.monotonic() - self._since >= PART_SECONDS or self._bytes >= PART_BYTES:
             self.flush()
 
     def flush(self) -> None:
         """Write what was not yet written."""
         if self.parts is not None and self._fresh:
-            whole = merge(self._fresh)
+            whole = merge_parts(self._fresh)
             self.parts.write(whole)
             self.keep(whole)
-        self._fresh, self._since = [], time.monotonic()
+        self._fresh, self._since, self._bytes = [], time.monotonic(), 0
 
-    def keep(self, tally: Tally) -> None:
+    def keep(self, tally: Tally | Packed) -> None:
         """Add a tally that is on disk already."""
-        self._loose.append(tally.collapse() if self.collapse else tally)
+        if self.collapse:
+            tally = (tally.unpacked() if isinstance(tally, Packed) else tally).collapse()
+        # Packed rows take a fraction of the memory that they take in the end.
+        self._loose.append(tally if isinstance(tally, Packed) else Packed.of(tally))
         # Rows are merged once, at the end: merging grows with what there is. Folded rows stay few.
         if self.collapse and len(self._loose) >= MOST_LOOSE:
-            self._loose = [merge(self._loose).collapse()]
+            self._loose = [Packed.of(merge_parts(self._loose).collapse())]
 
     def total(self) -> Tally:
-        """The sum of everything."""
-        whole = merge(self._loose + self._fresh)
-        whole = whole.collapse() if self.collapse else whole
-        # The parts are as large as the whole; they are not kept beside it.
-        self._loose, self._fresh = [whole], []
-        return whole
+        """The sum of everything; the parts go into it, and none are kept beside it."""
+        parts = [*self._loose, *self._fresh]
+        self._loose, self._fresh = [], []
+        whole = merge_parts(parts)
+        return whole.collapse() if self.collapse else whole
 
 
 @dataclass

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import json
+import bisect
+import itertools
 import os
-import zipfile
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segeval.errors import Caution, SegevalError
 from segeval.files import write_atomic
-from segeval.rows import Rows, concatenate, fold, key_order
+from segeval.joining import Kinds, joined, kinds_of, order_of, rows_of_image, widened
+from segeval.rows import Rows, fold, narrow
 from segeval.samples import Key
-
-FORMAT = 1  # of tally.npz
-
-# What reading a damaged archive may raise.
-DAMAGE = (OSError, ValueError, LookupError, TypeError, RuntimeError, EOFError, zlib.error, zipfile.BadZipFile)
+from segeval.tally_files import read_tables, write_tables
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +32,7 @@ class Tally:
     rule
         What was decided before counting, as text; tallies of different rules don't add.
     keys
-        The images' keys, in `key_order`.
+        The images' keys: integers numerically, then text by code point.
     digests
         uint64, one for each key: the image's truth.
     tables
@@ -148,26 +144,9 @@ class Tally:
 
     def write(self, stream: BinaryIO) -> None:
         """Write the bytes of `save`; `load` reads them from a stream too."""
-        text = [
-            key.encode("utf-8", "surrogatepass") if isinstance(key, str) else str(key).encode() for key in self.keys
-        ]
-        arrays: dict[str, NDArray[Any]] = {
-            "keys.bytes": np.frombuffer(b"".join(text), np.uint8),
-            "keys.ends": np.cumsum([len(t) for t in text], dtype=np.int64),
-            "keys.text": np.array([isinstance(key, str) for key in self.keys], bool),
-            "digests": self.digests,
-        }
-        layout: dict[str, dict[str, dict[str, str]]] = {}
-        for name, rows in self.tables.items():
-            layout[name] = {
-                part: {k: v.dtype.str for k, v in columns.items()}
-                for part, columns in (("groups", rows.groups), ("counts", rows.counts))
-            }
-            arrays |= {f"{name}.{k}": _narrow(v) for k, v in rows.columns().items()}
-        head = {"format": FORMAT, "task": self.task, "rule": self.rule, "tables": layout, "keyed": self.keyed}
-        head |= {"folded": self.folded, "folded_digest": self.folded_digest, "duplicates": self.duplicates}
-        arrays["head"] = np.frombuffer(json.dumps(head).encode(), np.uint8)
-        np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
+        head = {"task": self.task, "rule": self.rule, "keyed": self.keyed, "folded": self.folded}
+        head |= {"folded_digest": self.folded_digest, "duplicates": self.duplicates}
+        write_tables(stream, head, self.keys, self.digests, self.tables)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str] | BinaryIO) -> Tally:
@@ -178,60 +157,44 @@ class Tally:
         SegevalError
             If the file is absent, truncated, of a newer version, or inconsistent.
         """
-        again = "score again, or copy the run once more"
-        try:
-            with np.load(path, allow_pickle=False) as data:
-                head = json.loads(data["head"].tobytes())
-                if head["format"] > FORMAT:
-                    raise SegevalError(
-                        f"tally format {head['format']} is newer than this segeval reads ({FORMAT})",
-                        file=path,
-                        remedy="upgrade segeval",
-                    )
-                return _assemble(head, data)
-        except FileNotFoundError:
-            raise SegevalError("no such file", file=path, remedy="give the folder of a saved run") from None
-        except DAMAGE as error:
-            raise SegevalError(f"damaged tally ({type(error).__name__})", file=path, remedy=again) from None
+        head, keys, digests, tables = read_tables(path)
+        return cls(keys=keys, digests=digests, tables=tables, **head)
 
 
-def _narrow(column: NDArray[Any]) -> NDArray[Any]:
-    if column.dtype.kind not in "iu" or not column.size:
-        return column
-    low, high = np.min_scalar_type(column.min()), np.min_scalar_type(column.max())
-    return column.astype(np.promote_types(low, high)) if np.promote_types(low, high).kind in "iu" else column
+@dataclass(frozen=True, eq=False)
+class Packed:
+    """A tally on its way or waiting to be added: its columns take a fraction of the memory.
 
+    Parameters
+    ----------
+    tally
+        The tally, whole numbers in the smallest types that hold them.
+    kinds
+        The types that the columns have otherwise, by table.
+    """
 
-def _assemble(head: dict[str, Any], data: Mapping[str, NDArray[Any]]) -> Tally:
-    raw = data["keys.bytes"].tobytes()
-    ends = data["keys.ends"].tolist()
-    texts = [raw[a:b].decode("utf-8", "surrogatepass") for a, b in zip([0, *ends], ends, strict=False)]
-    keys = tuple(t if is_text else int(t) for t, is_text in zip(texts, data["keys.text"].tolist(), strict=True))
-    tables = {}
-    for name, parts in head["tables"].items():
-        groups, counts = (
-            {k: data[f"{name}.{k}"].astype(np.dtype(kind)) for k, kind in parts[part].items()}
-            for part in ("groups", "counts")
-        )
-        rows = Rows(data[f"{name}.image"].astype(np.int32), groups, counts)
-        lengths = {len(c) for c in rows.columns().values()}
-        if len(lengths) != 1 or (len(rows) and not -1 <= rows.image.min() <= rows.image.max() < max(1, len(keys))):
-            raise ValueError(name)
-        tables[name] = rows
-    digests = data["digests"]
-    if digests.dtype != np.uint64 or len(digests) != len(keys):
-        raise ValueError("digests")
-    return Tally(
-        str(head["task"]),
-        str(head["rule"]),
-        keys,
-        digests,
-        tables,
-        bool(head["keyed"]),
-        int(head["folded"]),
-        int(head["folded_digest"]),
-        int(head["duplicates"]),
-    )
+    tally: Tally
+    kinds: Mapping[str, Kinds]
+
+    @classmethod
+    def of(cls, tally: Tally) -> Packed:
+        """Pack a tally."""
+        kinds = {name: kinds_of(rows) for name, rows in tally.tables.items()}
+        tables = {
+            name: Rows(narrow(rows.image), *({k: narrow(v) for k, v in p.items()} for p in (rows.groups, rows.counts)))
+            for name, rows in tally.tables.items()
+        }
+        return cls(replace(tally, tables=tables), kinds)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its columns."""
+        return sum(c.nbytes for rows in self.tally.tables.values() for c in rows.columns().values())
+
+    def unpacked(self) -> Tally:
+        """The tally as it was."""
+        tables = {name: widened(rows, self.kinds[name]) for name, rows in self.tally.tables.items()}
+        return replace(self.tally, tables=tables)
 
 
 def merge(tallies: Sequence[Tally]) -> Tally:
@@ -245,11 +208,29 @@ def merge(tallies: Sequence[Tally]) -> Tally:
     SegevalError
         If tasks or rules differ, images were only numbered, or one key has two contents.
     """
-    if not tallies:
+    return merge_parts(list(tallies))
+
+
+def merge_parts(parts: list[Tally] | list[Packed]) -> Tally:
+    """`merge` that empties the list, so that a part whose rows are in their place needs no memory beside the sum.
+
+    Raises
+    ------
+    SegevalError
+        As `merge`.
+    """
+    if not parts:
         raise SegevalError("nothing to add", remedy="give at least one tally")
+    packed = [part if isinstance(part, Packed) else _as_it_is(part) for part in parts]
+    parts.clear()
+    if len(packed) == 1:
+        return packed[0].unpacked()
+    _require_alike([part.tally for part in packed])
+    return _joined(packed)
+
+
+def _require_alike(tallies: Sequence[Tally]) -> None:
     first = tallies[0]
-    if len(tallies) == 1:
-        return first
     for other in tallies[1:]:
         if (other.task, other.rule) != (first.task, first.rule):
             raise SegevalError(
@@ -261,70 +242,73 @@ def merge(tallies: Sequence[Tally]) -> Tally:
             "images without keys can't be merged: numbers say nothing about which image it was",
             remedy="give update(..., key=...)",
         )
-    keys: list[Key] = [key for t in tallies for key in t.keys]
-    digests = np.concatenate([t.digests for t in tallies])
-    offsets = np.cumsum([0, *(len(t.keys) for t in tallies)])
-    tables = {}
-    for name in first.tables:
-        parts = [t.tables[name] for t in tallies]
-        images = [np.where(p.image < 0, -1, p.image + o) for p, o in zip(parts, offsets, strict=False)]
-        tables[name] = concatenate(parts, images)
-    whole = replace(
-        first,
-        keys=tuple(keys),
-        digests=digests,
-        tables=tables,
-        keyed=all(t.keyed for t in tallies),
-        folded=sum(t.folded for t in tallies),
-        folded_digest=sum(t.folded_digest for t in tallies) % 2**64,
-        duplicates=sum(t.duplicates for t in tallies),
-    )
-    return in_order(whole)
 
 
 def in_order(tally: Tally) -> Tally:
-    """Sort images by key, drop identical duplicates, and fold together what was folded before."""
-    order = sorted(range(len(tally.keys)), key=lambda i: key_order(tally.keys[i]))
-    rank = np.full(len(order) + 1, -1, np.int64)  # the last place answers for folded rows
-    kept: list[int] = []
-    twice: list[tuple[int, int]] = []
-    for i in order:
-        if kept and tally.keys[kept[-1]] == tally.keys[i] and type(tally.keys[kept[-1]]) is type(tally.keys[i]):
-            twice.append((kept[-1], i))
-            continue
-        rank[i] = len(kept)
-        kept.append(i)
-    for a, b in twice:
-        if not _same_image(tally, a, b):
+    """Sort images by key, drop identical duplicates, and fold together what was folded before.
+
+    Raises
+    ------
+    SegevalError
+        If one key has two contents.
+    """
+    if not tally.folded and all(_before(a, b) for a, b in itertools.pairwise(tally.keys)):
+        return tally
+    return _joined([_as_it_is(tally)])
+
+
+def _before(a: Key, b: Key) -> bool:
+    """Whether one image comes before another."""
+    if isinstance(a, str) == isinstance(b, str):
+        return a < b  # type: ignore[operator]
+    return isinstance(b, str)
+
+
+def _as_it_is(tally: Tally) -> Packed:
+    return Packed(tally, {name: kinds_of(rows) for name, rows in tally.tables.items()})
+
+
+def _joined(parts: list[Packed]) -> Tally:
+    """The sum of parts under one rule; the list is emptied."""
+    tallies = [part.tally for part in parts]
+    kinds = parts[0].kinds
+    parts.clear()
+    keys: list[Key] = [key for t in tallies for key in t.keys]
+    images = [len(t.keys) for t in tallies]
+    firsts = [0, *itertools.accumulate(images)][:-1]
+    order = order_of(keys)
+    for a, b in order.twice:
+        (one, i), (other, j) = (_located(tallies, firsts, k) for k in (a, b))
+        if not _same_image(one, i, other, j):
             raise SegevalError(
-                "was counted twice with different content", key=tally.keys[a], remedy="give each image its own key"
+                "was counted twice with different content", key=keys[a], remedy="give each image its own key"
             )
-    tables = {}
-    for name, rows in tally.tables.items():
-        image = rank[rows.image]
-        keep = (image >= 0) | (rows.image < 0)
-        where = np.flatnonzero(keep)
-        where = where[np.argsort(image[where], kind="stable")]
-        sorted_rows = rows.select(where, image[where])
-        loose = sorted_rows.image < 0
-        if rows.counts and loose.any():
-            folded, rest = fold(sorted_rows.select(loose)), sorted_rows.select(~loose)
-            sorted_rows = concatenate([folded, rest], [folded.image, rest.image])
-        tables[name] = sorted_rows
-    return replace(
-        tally,
-        keys=tuple(tally.keys[i] for i in kept),
-        digests=tally.digests[kept],
-        tables=tables,
-        duplicates=tally.duplicates + len(twice),
+    head = replace(
+        tallies[0],
+        keys=tuple(keys[i] for i in order.kept),
+        digests=np.concatenate([t.digests for t in tallies])[order.kept],
+        tables={},
+        keyed=all(t.keyed for t in tallies),
+        folded=sum(t.folded for t in tallies),
+        folded_digest=sum(t.folded_digest for t in tallies) % 2**64,
+        duplicates=sum(t.duplicates for t in tallies) + len(order.twice),
     )
+    waiting = {name: [t.tables[name] for t in tallies] for name in kinds}
+    tallies.clear()
+    return replace(head, tables={n: joined(waiting.pop(n), firsts, images, order, kinds[n]) for n in kinds})
 
 
-def _same_image(tally: Tally, a: int, b: int) -> bool:
-    if tally.digests[a] != tally.digests[b]:
+def _located(tallies: Sequence[Tally], firsts: Sequence[int], position: int) -> tuple[Tally, int]:
+    """The tally that holds an image, and the image's position in it."""
+    at = bisect.bisect_right(firsts, position) - 1
+    return tallies[at], position - firsts[at]
+
+
+def _same_image(one: Tally, i: int, other: Tally, j: int) -> bool:
+    if one.digests[i] != other.digests[j]:
         return False
-    for rows in tally.tables.values():
-        first, second = (rows.select(rows.image == i) for i in (a, b))
+    for name, rows in one.tables.items():
+        first, second = rows_of_image(rows, i), rows_of_image(other.tables[name], j)
         if not all(np.array_equal(first[k], second[k]) for k in (*rows.groups, *rows.counts)):
             return False
     return True
