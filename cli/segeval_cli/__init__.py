@@ -31,6 +31,7 @@ COMMANDS: dict[str, str] = {
     "demo": "make synthetic scenes, score two imaginary models on all three tasks",
     "train": "train a baseline network",
     "predict": "predict a folder of images with a trained network",
+    "export": "write a split of a data set with objects as images and truth",
     "suite": "train, predict and score several networks, and write their leaderboard",
     "models": "list the baseline networks",
     "bench": "measure the baseline networks on this machine",
