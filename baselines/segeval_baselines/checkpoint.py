@@ -66,7 +66,7 @@ class Checkpoint:
 
     def network(self, device: torch.device | str = "cpu") -> nn.Module:
         """The network with its weights, in eval mode."""
-        model = build(self.model, len(self.taxonomy), self.preset, self.options)
+        model = build(self.model, self.taxonomy, self.preset, self.options)
         try:
             model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in self.weights.items()})
         except RuntimeError as error:

@@ -13,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from segeval.errors import SegevalError
 from segeval_baselines.blocks import Size
+from segeval_baselines.mask_rcnn import MaskRCNN
 from segeval_baselines.unet import UNet, valid_input
 from segeval_baselines.zoo import build
 
@@ -41,7 +42,8 @@ def cost(name: str, preset: str, *, classes: int = 21, size: Size = (360, 480), 
         x = torch.empty(1, channels, *input_size(network, size))
         counter = FlopCounterMode(display=False)
         with torch.no_grad(), counter:
-            network(x)
+            # A detector's work depends on what it finds: the most that its rules allow is counted.
+            network.all_regions(x) if isinstance(network, MaskRCNN) else network(x)
     return Cost(parameters(network), int(counter.get_total_flops()))
 
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+import numpy as np
+
 from segeval.errors import SegevalError
 
 SCHEDULES = ("poly", "step", "constant")
@@ -40,6 +42,8 @@ class Recipe:
         Images a step, over all devices.
     image_scale
         Images are resized by this factor before anything else, in training and in prediction.
+    short_side, long_side
+        Instead, images are resized until their shorter side has so many pixels, or the longer one `long_side`.
     crop
         Height and width of what the network sees (of its output, for an unpadded one), after `image_scale`; the size
         of the first training image if None.
@@ -71,6 +75,8 @@ class Recipe:
     aux_weight: float = 0.4
     batch: int = 4
     image_scale: float = 1.0
+    short_side: int | None = None
+    long_side: int | None = None
     crop: tuple[int, int] | None = None
     scales: tuple[float, float] = (0.75, 1.5)
     rotation: float = 0.0
@@ -89,6 +95,8 @@ class Recipe:
         for name, value in positive.items():
             if not (math.isfinite(value) and value > 0):
                 raise SegevalError(f"{name} {value} makes no sense", remedy="give more than 0")
+        if min(self.short_side or 1, self.long_side or 1) < 1:
+            raise SegevalError(f"sides {self.short_side}, {self.long_side} make no sense", remedy="give more than 0")
         if self.crop is not None and min(self.crop) < 1:
             raise SegevalError(f"crop {self.crop} holds no pixel", remedy="give two numbers of at least 1")
         if not 0 < self.scales[0] <= self.scales[1]:
@@ -106,6 +114,16 @@ class Recipe:
             raise SegevalError(f"{strange[0]!r} is no part of a recipe", remedy="use the version that wrote it")
         values = {k: _frozen(v) for k, v in data.items()}
         return cls(**values)
+
+    def zoom(self, size: tuple[int, int]) -> float:
+        """The factor by which an image of a size is resized before anything else."""
+        if self.short_side is None:
+            return self.image_scale
+        # In single precision, as torchvision has it: sizes are this times the image's, rounded down.
+        factor = np.float32(self.short_side) / np.float32(min(size))
+        return float(
+            factor if self.long_side is None else min(factor, np.float32(self.long_side) / np.float32(max(size)))
+        )
 
     def factor(self, spent: float) -> float:
         """What the learning rate is multiplied by when this fraction of the budget is spent."""
@@ -167,4 +185,23 @@ PSPNET_FULL = Recipe(
 )
 DEEPLAB_FULL = Recipe(
     optimiser="sgd", rate=0.007, decay=4e-5, batch=16, warmup=0.0, crop=(513, 513), scales=(0.5, 2.0), epochs=200
+)
+
+OBJECTS_TINY = Recipe(rate=1e-3, batch=4, crop=(128, 128), clip=5.0)
+"""Detectors from scratch on a CPU."""
+
+NUCLEI = Recipe(rate=1e-3, batch=4, crop=(256, 256), clip=5.0)
+"""Small and many objects: half the resolution would lose them."""
+
+MASK_RCNN_FULL = Recipe(
+    optimiser="sgd",
+    rate=0.02,
+    decay=1e-4,
+    schedule="step",
+    warmup=0.011,
+    batch=16,
+    short_side=800,
+    long_side=1333,
+    scales=(0.8, 1.0),
+    epochs=12,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -87,13 +88,15 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 def adapt(state: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
     """Bring a published dictionary to a network's names and shapes.
 
-    A ResNet classifier's entries go to ``backbone.``; a VGG classifier's first two layers become fc6 (7x7) and fc7
-    (1x1); the bias of a convolution whose counterpart has none moves into the mean of the normalisation that follows.
+    A ResNet classifier's entries go to ``backbone.`` or ``backbone.body.``; a VGG classifier's first two layers become
+    fc6 (7x7) and fc7 (1x1); the bias of a convolution whose counterpart has none moves into the mean of the
+    normalisation that follows; three kinds of names of torchvision's first Mask R-CNN file are brought up to date.
     """
     wanted = network.state_dict()
-    own = {key.removeprefix("module."): value for key, value in state.items()}
-    if "conv1.weight" in own and "backbone.conv1.weight" in wanted:
-        own = {f"backbone.{key}": value for key, value in own.items()}
+    own = {_renamed(key.removeprefix("module.")): value for key, value in state.items()}
+    for place in ("backbone.", "backbone.body."):
+        if "conv1.weight" in own and f"{place}conv1.weight" in wanted:
+            own = {place + key: value for key, value in own.items()}
     for source, target in (("classifier.0", "fc6"), ("classifier.3", "fc7")):
         if f"{target}.weight" in wanted and f"{source}.weight" in own and own[f"{source}.weight"].ndim == 2:
             shape = wanted[f"{target}.weight"].shape
@@ -106,6 +109,13 @@ def adapt(state: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
         if mean in own:
             own[mean] = own[mean] - own.pop(key)
     return own
+
+
+def _renamed(key: str) -> str:
+    """A name of 2020's Mask R-CNN as torchvision writes it since: its convolutions moved into blocks."""
+    key = re.sub(r"^(backbone\.fpn\.(?:inner|layer)_blocks\.\d)\.(weight|bias)$", r"\1.0.\2", key)
+    key = re.sub(r"^rpn\.head\.conv\.(weight|bias)$", r"rpn.head.conv.0.0.\1", key)
+    return re.sub(r"\bmask_head\.mask_fcn(\d)\.", lambda m: f"mask_head.{int(m[1]) - 1}.0.", key)
 
 
 def _fits(weight: Tensor, shape: torch.Size) -> bool:

@@ -10,9 +10,12 @@ from typing import Any
 from torch import nn
 
 from segeval.errors import SegevalError
+from segeval.taxonomy import Taxonomy
 from segeval_baselines import recipes
 from segeval_baselines.deeplab import DeepLabV3, DeepLabV3Plus
 from segeval_baselines.fcn import FCN, FCNResNet
+from segeval_baselines.mask_rcnn import MaskRCNN
+from segeval_baselines.panoptic_fpn import PanopticFPN
 from segeval_baselines.pspnet import PSPNet
 from segeval_baselines.recipes import Recipe
 from segeval_baselines.segnet import SegNet, SegNetBasic
@@ -62,6 +65,34 @@ def _torchvision(network: Callable[..., nn.Module], title: str, paper: str, **op
         title, paper, {"full": Preset(network, options, recipe)}, (Published(f"mIoU {results[title]}", protocol),)
     )
 
+
+_TINY_OBJECTS: Options = {
+    "depth": 18,
+    "width": 32,
+    "pyramid": 64,
+    "anchors": ((16,), (32,), (64,), (96,)),
+    "proposals": {"before": (300, 300), "after": (200, 200), "sampled": 128},
+    "regions": {"canonical": 56.0, "sampled": 64},
+    "heads": {"hidden": 256, "mask_convolutions": 2},
+}
+_DEMO_OBJECTS: Options = {
+    **_TINY_OBJECTS,
+    "width": 16,
+    "pyramid": 32,
+    "heads": {"hidden": 96, "mask_convolutions": 2},
+}
+_NUCLEI: Options = {
+    **_TINY_OBJECTS,
+    "anchors": ((8,), (16,), (32,), (64,)),
+    "proposals": {"before": (1000, 1500), "after": (500, 1000)},
+    "regions": {"canonical": 56.0, "sampled": 128, "detections": 400},
+}
+
+_TINY_PANOPTIC: Options = {
+    "semantic_width": 32,
+    "semantic_groups": 8,
+    "merging": {"stuff_area": 600.0},
+}
 
 _FCN = "Long, Shelhamer, Darrell, CVPR 2015"
 _SEGNET = "Badrinarayanan, Kendall, Cipolla, PAMI 2017"
@@ -160,6 +191,42 @@ MODELS: dict[str, Architecture] = {
     "deeplabv3_resnet101": _torchvision(
         DeepLabV3, "DeepLab v3-ResNet101", _DEEPLAB + "; torchvision's variant", depth=101, output_stride=8, aux=True
     ),
+    "mask_rcnn": Architecture(
+        "Mask R-CNN",
+        "He, Gkioxari, Dollár, Girshick, ICCV 2017",
+        {
+            "tiny": Preset(MaskRCNN, _TINY_OBJECTS, recipes.OBJECTS_TINY),
+            "demo": Preset(MaskRCNN, _DEMO_OBJECTS, recipes.OBJECTS_TINY),
+            "nuclei": Preset(MaskRCNN, _NUCLEI, recipes.NUCLEI),
+            "full": Preset(MaskRCNN, {"norm": "frozen"}, recipes.MASK_RCNN_FULL),
+            "full-v2": Preset(
+                MaskRCNN,
+                {"pyramid_norm": True, "rpn_convolutions": 2, "heads": {"convolutional": True}},
+                recipes.MASK_RCNN_FULL,
+            ),
+        },
+        (
+            Published("mask AP 35.4", "COCO val (minival), ResNet-101-FPN, ImageNet weights; the paper"),
+            Published("box AP 37.9, mask AP 34.6", "COCO val2017, ResNet-50-FPN; torchvision's weights V1 (full)"),
+            Published("box AP 47.4, mask AP 41.8", "COCO val2017, ResNet-50-FPN; torchvision's weights V2 (full-v2)"),
+        ),
+        "instance",
+    ),
+    "panoptic_fpn": Architecture(
+        "Panoptic FPN",
+        "Kirillov, Girshick, He, Dollár, CVPR 2019",
+        {
+            "tiny": Preset(PanopticFPN, {**_TINY_OBJECTS, **_TINY_PANOPTIC}, recipes.OBJECTS_TINY),
+            "demo": Preset(PanopticFPN, {**_DEMO_OBJECTS, **_TINY_PANOPTIC}, recipes.OBJECTS_TINY),
+            "full": Preset(PanopticFPN, {"norm": "frozen"}, recipes.MASK_RCNN_FULL),
+        },
+        (
+            Published("PQ 39.0", "COCO val2017, ResNet-50, ImageNet weights; the paper"),
+            Published("PQ 41.5", "COCO val2017, ResNet-50, three times the schedule; Detectron2's model zoo"),
+            Published("PQ 57.7", "Cityscapes val, ResNet-50; the paper"),
+        ),
+        "panoptic",
+    ),
 }
 
 
@@ -186,7 +253,18 @@ def preset_of(name: str, preset: str) -> Preset:
     return known[preset]
 
 
-def build(name: str, classes: int, preset: str = "tiny", options: Options | None = None) -> nn.Module:
+def outputs(task: str, classes: int | Taxonomy) -> tuple[int, ...]:
+    """What a task's network is built for: all classes; the things; the things and the stuff.
+
+    A plain count stands for so many classes or things; for a panoptic network for things and stuff by halves.
+    """
+    if not isinstance(classes, Taxonomy):
+        return (classes - classes // 2, classes // 2) if task == "panoptic" else (classes,)
+    things = len(classes) if classes.things is None else sum(classes.things)
+    return {"semantic": (len(classes),), "instance": (things,), "panoptic": (things, len(classes) - things)}[task]
+
+
+def build(name: str, classes: int | Taxonomy, preset: str = "tiny", options: Options | None = None) -> nn.Module:
     """Make a network.
 
     Parameters
@@ -194,9 +272,9 @@ def build(name: str, classes: int, preset: str = "tiny", options: Options | None
     name, preset
         Keys of `MODELS` and of its presets.
     classes
-        Channels of the output.
+        What it tells apart (see `outputs`).
     options
-        Replace the preset's options.
+        Replace the preset's options; of options that are themselves by name, only those given.
 
     Raises
     ------
@@ -204,7 +282,11 @@ def build(name: str, classes: int, preset: str = "tiny", options: Options | None
         For a name, preset or option that doesn't exist.
     """
     chosen = preset_of(name, preset)
+    wanted = dict(chosen.options)
+    for key, value in (options or {}).items():
+        both = isinstance(value, Mapping) and isinstance(wanted.get(key), Mapping)
+        wanted[key] = {**wanted[key], **value} if both else value
     try:
-        return chosen.network(classes, **{**chosen.options, **(options or {})})
+        return chosen.network(*outputs(architecture(name).task, classes), **wanted)
     except TypeError as error:
         raise SegevalError(f"{name} can't be built ({error})", remedy="see segeval models") from None

@@ -73,6 +73,76 @@ def deeplabv3_resnet(depth: int, classes: int = 21) -> Entries:
     yield from head("aux_classifier", 1024, classes)
 
 
+def frozen(entries: Entries) -> Entries:
+    """Without counters of batches, as fixed normalisation has none."""
+    return ((name, shape) for name, shape in entries if not name.endswith("num_batches_tracked"))
+
+
+def weight_and_bias(name: str, shape: tuple[int, ...], outputs: int | None = None) -> Entries:
+    yield f"{name}.weight", shape
+    yield f"{name}.bias", (outputs or shape[0],)
+
+
+def normalised(name: str, shape: tuple[int, ...]) -> Entries:
+    yield f"{name}.0.weight", shape
+    yield from norm(f"{name}.1", shape[0])
+
+
+def maskrcnn_resnet50_fpn(classes: int = 91) -> Entries:
+    """The first version; `old_names` gives the names that its file of 2020 has."""
+    for name, shape in frozen(resnet(50)):
+        yield f"backbone.body.{name}", shape
+    for level, inputs in enumerate((256, 512, 1024, 2048)):
+        yield from weight_and_bias(f"backbone.fpn.inner_blocks.{level}.0", (256, inputs, 1, 1))
+        yield from weight_and_bias(f"backbone.fpn.layer_blocks.{level}.0", (256, 256, 3, 3))
+    yield from rpn(1)
+    yield from weight_and_bias("roi_heads.box_head.fc6", (1024, 256 * 7 * 7))
+    yield from weight_and_bias("roi_heads.box_head.fc7", (1024, 1024))
+    for number in range(4):
+        yield from weight_and_bias(f"roi_heads.mask_head.{number}.0", (256, 256, 3, 3))
+    yield from predictors(classes)
+
+
+def maskrcnn_resnet50_fpn_v2(classes: int = 91) -> Entries:
+    for name, shape in resnet(50):
+        yield f"backbone.body.{name}", shape
+    for level, inputs in enumerate((256, 512, 1024, 2048)):
+        yield from normalised(f"backbone.fpn.inner_blocks.{level}", (256, inputs, 1, 1))
+        yield from normalised(f"backbone.fpn.layer_blocks.{level}", (256, 256, 3, 3))
+    yield from rpn(2)
+    for number in range(4):
+        yield from normalised(f"roi_heads.box_head.{number}", (256, 256, 3, 3))
+        yield from normalised(f"roi_heads.mask_head.{number}", (256, 256, 3, 3))
+    yield from weight_and_bias("roi_heads.box_head.5", (1024, 256 * 7 * 7))
+    yield from predictors(classes)
+
+
+def rpn(convolutions: int) -> Entries:
+    for number in range(convolutions):
+        yield from weight_and_bias(f"rpn.head.conv.{number}.0", (256, 256, 3, 3))
+    yield from weight_and_bias("rpn.head.cls_logits", (3, 256, 1, 1))
+    yield from weight_and_bias("rpn.head.bbox_pred", (12, 256, 1, 1))
+
+
+def predictors(classes: int) -> Entries:
+    yield from weight_and_bias("roi_heads.box_predictor.cls_score", (classes, 1024))
+    yield from weight_and_bias("roi_heads.box_predictor.bbox_pred", (4 * classes, 1024))
+    yield from weight_and_bias("roi_heads.mask_predictor.conv5_mask", (256, 256, 2, 2))
+    yield from weight_and_bias("roi_heads.mask_predictor.mask_fcn_logits", (classes, 256, 1, 1))
+
+
+def old_names(entries: Entries) -> Entries:
+    """The names of maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth."""
+    for name, shape in entries:
+        for place in ("inner_blocks", "layer_blocks"):
+            if f".{place}." in name:
+                name = name.replace(".0.weight", ".weight").replace(".0.bias", ".bias")
+        name = name.replace("rpn.head.conv.0.0.", "rpn.head.conv.")
+        for number in range(4):
+            name = name.replace(f"mask_head.{number}.0.", f"mask_head.mask_fcn{number + 1}.")
+        yield name, shape
+
+
 def vgg16(*, bn: bool) -> Entries:
     inputs, place = 3, 0
     for convolutions, width in ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512)):
