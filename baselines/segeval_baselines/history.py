@@ -29,8 +29,8 @@ class Entry:
         Mean over the steps since the entry before.
     rate
         Learning rate.
-    mIoU, aAcc
-        Of the validation split, or None between validations.
+    mIoU, aAcc, AP, AP50, PQ, SQ, RQ
+        Of the validation split, those of the task; None between validations.
     """
 
     step: int
@@ -39,6 +39,25 @@ class Entry:
     rate: float
     mIoU: float | None = None  # noqa: N815 - the field's own spelling
     aAcc: float | None = None  # noqa: N815
+    AP: float | None = None
+    AP50: float | None = None
+    PQ: float | None = None
+    SQ: float | None = None
+    RQ: float | None = None
+
+    def score(self) -> tuple[str, float] | None:
+        """Name and value of the figure that decides which checkpoint is best; None between validations."""
+        for name in HEADLINES:
+            value = getattr(self, name)
+            if value is not None:
+                return name, float(value)
+        return None
+
+
+HEADLINES = ("mIoU", "AP", "PQ")
+"""What a validation is judged by: of semantic, instance and panoptic segmentation."""
+
+_FIGURES = tuple(f.name for f in fields(Entry) if f.default is None)
 
 
 def to_rows(history: Sequence[Entry]) -> list[list[Any]]:
@@ -50,11 +69,17 @@ def write_history(folder: Path, history: Sequence[Entry]) -> None:
     """Write ``history.csv`` and ``curve.png``."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([f.name for f in fields(Entry)])
-    writer.writerows(["" if v is None else v for v in astuple(entry)] for entry in history)
+    known = [name for name in _FIGURES if any(getattr(entry, name) is not None for entry in history)]
+    names = ["step", "spent", "loss", "rate", *known]
+    writer.writerow(names)
+    writer.writerows([_text(getattr(entry, name)) for name in names] for entry in history)
     write_atomic(folder / "history.csv", text.getvalue())
     picture = curve(history)
     write_atomic(folder / "curve.png", lambda stream: picture.save(stream, format="png"))
+
+
+def _text(value: float | None) -> Any:
+    return "" if value is None else value
 
 
 def read_history(folder: Path) -> list[Entry]:
@@ -71,11 +96,8 @@ def read_history(folder: Path) -> list[Entry]:
         return [
             Entry(
                 int(r["step"]),
-                float(r["spent"]),
-                float(r["loss"]),
-                float(r["rate"]),
-                float(r["mIoU"]) if r["mIoU"] else None,
-                float(r["aAcc"]) if r["aAcc"] else None,
+                *(float(r[name]) for name in ("spent", "loss", "rate")),
+                **{name: float(r[name]) for name in _FIGURES if r.get(name)},
             )
             for r in rows
         ]
@@ -88,7 +110,7 @@ _LOSS, _SCORE, _INK = (31, 119, 180), (214, 90, 20), (70, 70, 70)
 
 
 def curve(history: Sequence[Entry]) -> Image.Image:
-    """Loss (left axis) and validation mIoU (right axis, 0 to 1) over steps."""
+    """Loss (left axis) and what validation is judged by (right axis, 0 to 1) over steps."""
     image = Image.new("RGB", _SIZE, "white")
     draw = ImageDraw.Draw(image)
     left, top, right, bottom = _MARGIN, _MARGIN // 2, _SIZE[0] - _MARGIN, _SIZE[1] - _MARGIN
@@ -108,7 +130,8 @@ def curve(history: Sequence[Entry]) -> Image.Image:
         draw.text((4, height - 6), f"{most * quarter / 4:.2f}", fill=_LOSS)
         draw.text((right + 6, height - 6), f"{quarter / 4:.2f}", fill=_SCORE)
     losses = [(x(e.step), y(e.loss / most)) for e in history]
-    scores = [(x(e.step), y(e.mIoU)) for e in history if e.mIoU is not None]
+    judged = [(e.step, *found) for e in history if (found := e.score()) is not None]
+    scores = [(x(step), y(value)) for step, _, value in judged]
     if len(losses) > 1:
         draw.line(losses, fill=_LOSS, width=2)
     if len(scores) > 1:
@@ -118,7 +141,7 @@ def curve(history: Sequence[Entry]) -> Image.Image:
     draw.text((left, bottom + 8), "0", fill=_INK)
     draw.text((right - 60, bottom + 8), f"{last} steps", fill=_INK)
     draw.text((left + 8, 6), "loss", fill=_LOSS)
-    draw.text((left + 48, 6), "validation mIoU", fill=_SCORE)
+    draw.text((left + 48, 6), f"validation {judged[0][1] if judged else ''}", fill=_SCORE)
     return image
 
 
@@ -137,7 +160,7 @@ class Board:
         """Write an entry's figures."""
         if self._writer is None:
             return
-        for name in ("loss", "rate", "mIoU", "aAcc"):
+        for name in ("loss", "rate", *_FIGURES):
             value = getattr(entry, name)
             if value is not None:
                 self._writer.add_scalar(name, value, entry.step)

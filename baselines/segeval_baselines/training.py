@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +15,17 @@ from torch.nn.parallel import DistributedDataParallel
 
 from segeval.errors import SegevalError
 from segeval.files import write_atomic
-from segeval_baselines.batches import Batch, Stream
 from segeval_baselines.checkpoint import Checkpoint, load_checkpoint
-from segeval_baselines.datasets import Samples, open_split
+from segeval_baselines.courses import Course, SemanticCourse
+from segeval_baselines.datasets import open_split
 from segeval_baselines.group import Group, joined
 from segeval_baselines.history import Board, Entry, write_history
-from segeval_baselines.inference import Predictor, normalise
+from segeval_baselines.inference import normalise
 from segeval_baselines.jobs import Job
-from segeval_baselines.objective import Objective, objective
 from segeval_baselines.optimisers import Average, make_optimiser, set_rate
 from segeval_baselines.state import Moment, Report, State, interruptions
-from segeval_baselines.survey import survey
-from segeval_baselines.validation import validate
 from segeval_baselines.weights import IMAGENET, LoadReport, load_weights
-from segeval_baselines.zoo import build
+from segeval_baselines.zoo import architecture, build
 
 ENTRIES = 50
 """History entries of a training."""
@@ -49,7 +46,7 @@ def train(
     job
         What is asked.
     out
-        Folder of ``last.pt`` (with what resuming needs), ``best.pt`` (best validation mIoU), ``history.csv``,
+        Folder of ``last.pt`` (with what resuming needs), ``best.pt`` (best validation mIoU, AP or PQ), ``history.csv``,
         ``curve.png`` and ``job.json``.
     resume
         Go on from ``last.pt``.
@@ -103,15 +100,9 @@ class _Loop:
 
     def __init__(self, job: Job, folder: Path, group: Group, resume: bool) -> None:
         self.job, self.folder, self.group = job, folder, group
-        samples = open_split(job.data, "train", job.classes)
-        self.taxonomy = samples.taxonomy
-        self.validation = _validation_split(job)
+        self.course = open_course(job, group.device)
         torch.manual_seed(job.seed)
-        network = build(job.model, len(self.taxonomy), job.preset, job.options)
-        counts = survey(samples)
-        self.mean: tuple[float, ...]
-        self.std: tuple[float, ...]
-        self.mean, self.std = (counts.mean, counts.std) if job.weights is None else IMAGENET
+        network = build(job.model, self.course.taxonomy, job.preset, job.options)
         self.loaded: LoadReport | None = None
         if job.weights is not None and not resume:
             self.loaded = load_weights(network, Path(job.weights))
@@ -122,8 +113,10 @@ class _Loop:
             saved = checkpoint.training
             _require_same(job, saved["job"], folder)
             network.load_state_dict(saved["raw"])
-            self.mean, self.std = checkpoint.mean, checkpoint.std
+            self.colours = checkpoint.mean, checkpoint.std
             self.state = State.restored(saved["state"])
+        else:
+            self.colours = self.course.colours() if job.weights is None else IMAGENET
         if group.size > 1 and group.device.type == "cuda":
             network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
         layout = torch.channels_last if job.channels_last else torch.contiguous_format
@@ -134,12 +127,7 @@ class _Loop:
         if saved is not None:
             self.optimiser.load_state_dict(saved["optimiser"])
             self.average.restore(saved["average"])
-        weights = counts.median_frequency_weights() if job.recipe.class_weights == "median" else None
-        self.objective: Objective = objective(job.recipe, weights, group.device)
-        border = int(self.network.border)
-        self.stream = Stream(samples, job.recipe, job.seed, border=border, rank=group.rank, size=group.size)
-        if border:
-            self.stream.target = _valid_target(self.network, self.stream.target)
+        self.stream = self.course.stream(self.network, group)
 
     def run(self, report: Report | None) -> None:
         job, state, group = self.job, self.state, self.group
@@ -161,7 +149,7 @@ class _Loop:
                 stop = group.any(bool(interrupted))
                 due = stop or _crossed(earlier, fraction, job.validations)
                 if due or _crossed(earlier, fraction, ENTRIES):
-                    entry = self._entry(validated=due and not stop and self.validation is not None)
+                    entry = self._entry(validated=due and not stop and self.course.validates)
                     if board:
                         board.add(entry)
                     if report and group.leads:
@@ -179,17 +167,18 @@ class _Loop:
     def _fraction(self) -> float:
         return self.job.budget.fraction(self.state.step, self.state.spent)
 
-    def _step(self, module: nn.Module, batch: Batch, fraction: float) -> None:
+    def _step(self, module: nn.Module, batch: Any, fraction: float) -> None:
         job, state, device = self.job, self.state, self.group.device
-        # Dropout draws from a stream of its own in every step, so that resuming needs no generator's state.
+        # Dropout and the choice of regions draw from a stream of its own in every step: resuming needs no generator's
+        # state.
         drawn = np.random.SeedSequence((job.seed, 3, state.step, self.group.rank)).generate_state(1)
         torch.manual_seed(int(drawn[0]))
         module.train()
-        images = normalise(batch.images.to(device, non_blocking=True), self.mean, self.std)
+        images = normalise(batch.images.to(device, non_blocking=True), *self.colours)
         images = images.contiguous(memory_format=self.layout)
         with torch.autocast(device.type, torch.bfloat16, enabled=job.amp):
-            logits = module(images)
-        loss = self.objective(logits, batch.labels.to(device, non_blocking=True))
+            output = module(images, *self.course.inputs(batch, device))
+        loss = self.course.loss(output, batch, device)
         value = float(loss.item())
         if self.group.any(not math.isfinite(value)):
             raise SegevalError(f"the loss is {value} at step {state.step + 1}", remedy=self._last_good())
@@ -210,29 +199,27 @@ class _Loop:
         return f"{where}; lower --rate or give --clip"
 
     def _entry(self, *, validated: bool) -> Entry:
-        state, recipe = self.state, self.job.recipe
-        mean_iou, accuracy = None, None
-        if validated and self.validation is not None:
+        state = self.state
+        figures: Mapping[str, float] = {}
+        if validated:
             self.group.align(self.average.network)
-            predictor = Predictor(
-                self.average.network.eval(), self.mean, self.std, recipe.image_scale, self.group.device
-            )
-            values = validate(predictor, self.validation, self.job.validation_images, self.group).values
-            mean_iou, accuracy = values["mIoU"], values["aAcc"]
+            figures = self.course.validate(self.average.network.eval(), self.colours, self.group)
         rate = float(self.optimiser.param_groups[0]["lr"])
         loss = state.losses / max(state.counted, 1)
-        entry = Entry(state.step, round(state.spent, 3), loss, rate, mean_iou, accuracy)
+        entry = Entry(state.step, round(state.spent, 3), loss, rate, **figures)
         state.losses, state.counted = 0.0, 0
         state.history.append(entry)
         return entry
 
     def _save(self, entry: Entry) -> None:
         job, state = self.job, self.state
-        improved = (entry.mIoU is None and self.validation is None) or (entry.mIoU or -1.0) > state.best
-        state.best = max(state.best, entry.mIoU or -1.0)
+        found = entry.score()
+        score = -1.0 if found is None or math.isnan(found[1]) else found[1]
+        improved = (found is None and not self.course.validates) or score > state.best
+        state.best = max(state.best, score)
         notes = {"data": job.data, "seed": job.seed, "steps": state.step, "seconds": round(state.spent, 1)}
-        if entry.mIoU is not None:
-            notes["validation mIoU"] = entry.mIoU
+        if found is not None:
+            notes[f"validation {found[0]}"] = found[1]
         training = {
             "state": state.saved(),
             "raw": _on_cpu(self.network.state_dict()),
@@ -241,11 +228,31 @@ class _Loop:
             "job": job.to_json(),
         }
         weights = _on_cpu(self.average.network.state_dict())
-        parts = (job.model, job.preset, dict(job.options), self.taxonomy, self.mean, self.std, job.recipe, weights)
+        taxonomy, recipe = self.course.taxonomy, job.recipe
+        parts = (job.model, job.preset, dict(job.options), taxonomy, *self.colours, recipe, weights)
         Checkpoint(*parts, training=training, notes=notes).save(self.folder / "last.pt")
         if improved:
             Checkpoint(*parts, notes=notes).save(self.folder / "best.pt")
         write_history(self.folder, state.history)
+
+
+def open_course(job: Job, device: torch.device) -> Course:
+    """What a job's network is trained on, by the network's task."""
+    task = architecture(job.model).task
+    if task == "semantic":
+        return SemanticCourse(job, device)
+    from segeval_baselines.object_course import ObjectCourse
+
+    return ObjectCourse(job, task)
+
+
+def training_images(model: str, data: str, classes: str | None) -> int:
+    """How many images a network of this name is trained on."""
+    if architecture(model).task == "semantic":
+        return len(open_split(data, "train", classes).keys())
+    from segeval_baselines.object_datasets import open_objects
+
+    return len(open_objects(data, "train", classes).keys())
 
 
 def _on_cpu(weights: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -254,19 +261,6 @@ def _on_cpu(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _crossed(before: float, now: float, parts: int) -> bool:
     return parts > 0 and math.floor(before * parts + 1e-9) < math.floor(now * parts + 1e-9)
-
-
-def _validation_split(job: Job) -> Samples | None:
-    if job.validations == 0:
-        return None
-    return open_split(job.data, "val", job.classes)
-
-
-def _valid_target(network: Any, target: tuple[int, ...]) -> tuple[int, int]:
-    from segeval_baselines.unet import valid_input
-
-    height, width = (valid_input(side, network.depth) - 2 * network.border for side in target)
-    return height, width
 
 
 def _require_same(job: Job, saved: str, folder: Path) -> None:

@@ -25,12 +25,15 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "train",
         help="train a baseline network",
-        description="Train a baseline network on images with label maps. segeval models lists the networks.",
+        description="Train a baseline network on images with label maps or objects. segeval models lists the networks.",
     )
     parser.set_defaults(parser=parser)
     parser.add_argument("model", nargs="?", metavar="MODEL", help="a name from segeval models")
     parser.add_argument(
-        "--data", metavar="SPEC", help="camvid:PATH, folder:PATH, folder:IMAGES,LABELS[,LISTS] or scenes"
+        "--data",
+        metavar="SPEC",
+        help="camvid:PATH, folder:PATH, folder:IMAGES,LABELS[,LISTS] or scenes; for detectors coco:PATH, "
+        "coco_panoptic:PATH[,supercategories], nuclei:PATH, instances:PATH or scenes",
     )
     parser.add_argument("--out", required=True, metavar="DIR", help="checkpoints, history and curves go here")
     parser.add_argument("--preset", default="tiny", help="tiny, full, ... (default: tiny)")
@@ -94,10 +97,10 @@ def run(args: argparse.Namespace) -> int:
     )
     if not args.quiet and sys.stderr.isatty():
         print(file=sys.stderr)
-    score = checkpoint.notes.get("validation mIoU")
     print(f"{checkpoint.model} {checkpoint.preset}: {checkpoint.notes['steps']} steps, {checkpoint.notes['seconds']} s")
-    if score is not None:
-        print(f"validation mIoU {100 * float(score):.1f}")
+    for name, score in checkpoint.notes.items():
+        if name.startswith("validation "):
+            print(f"{name} {100 * float(score):.1f}")
     print(f"segeval predict {args.out} --images DIR --out DIR")
     return 0
 
@@ -113,8 +116,8 @@ def require_torch() -> None:
 
 def asked(args: argparse.Namespace) -> Job:
     """The job that the options describe."""
-    from segeval_baselines.datasets import open_split
     from segeval_baselines.jobs import Budget, Job
+    from segeval_baselines.training import training_images
     from segeval_baselines.zoo import preset_of
 
     recipe = changed(preset_of(args.model, args.preset).recipe, args)
@@ -123,7 +126,7 @@ def asked(args: argparse.Namespace) -> Job:
     elif args.iterations is not None:
         budget = Budget(iterations=args.iterations)
     else:
-        images = len(open_split(args.data, "train", args.classes).keys())
+        images = training_images(args.model, args.data, args.classes)
         budget = Budget(iterations=math.ceil(recipe.epochs * images / recipe.batch))
     same = ("model", "data", "preset", "classes", "seed", "validations", "validation_images", "weights")
     machine = ("device", "amp", "channels_last", "threads")
@@ -166,11 +169,12 @@ class Line:
         entry, now = moment.entry, time.monotonic()
         left = f"{int(moment.left) // 60}:{int(moment.left) % 60:02d}"
         text = f"{moment.fraction:4.0%}  step {entry.step}  loss {entry.loss:.3f}  left {left}"
-        if entry.mIoU is not None:
-            text += f"  validation mIoU {100 * entry.mIoU:.1f}"
+        judged = entry.score()
+        if judged is not None:
+            text += f"  validation {judged[0]} {100 * judged[1]:.1f}"
         if sys.stderr.isatty():
-            print(f"\r\x1b[K{text}", end="\n" if entry.mIoU is not None else "", file=sys.stderr, flush=True)
-        elif entry.mIoU is not None or now - self.last > 30:
+            print(f"\r\x1b[K{text}", end="\n" if judged else "", file=sys.stderr, flush=True)
+        elif judged or now - self.last > 30:
             self.last = now
             notice(text, quiet=False)
 

@@ -148,9 +148,9 @@ def test_seconds_are_a_budget_too(toy: Path, tmp_path: Path) -> None:
 def test_a_loss_that_is_no_number_stops_with_the_step_and_the_checkpoint(
     toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from segeval_baselines import training
+    from segeval_baselines import courses
 
-    real, calls = training.objective, []
+    real, calls = courses.objective, []
 
     def spoiled(*arguments: Any) -> Any:
         total = real(*arguments)
@@ -162,7 +162,7 @@ def test_a_loss_that_is_no_number_stops_with_the_step_and_the_checkpoint(
 
         return loss
 
-    monkeypatch.setattr(training, "objective", spoiled)
+    monkeypatch.setattr(courses, "objective", spoiled)
     with pytest.raises(SegevalError, match=r"loss is nan at step 5; the last good checkpoint is .*last\.pt"):
         train(toy_job(toy, 8, validations=4), tmp_path / "run")
     assert load_checkpoint(tmp_path / "run" / "last.pt").training["state"]["step"] == 4
