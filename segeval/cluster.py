@@ -15,6 +15,7 @@ from typing import Any
 from segeval.collecting import collector_paused
 from segeval.errors import SegevalError
 from segeval.metric import Metric
+from segeval.readers.counted import pairs_of
 from segeval.readers.protocol import Source
 from segeval.readers.remote import FetchedPairs
 from segeval.samples import Key
@@ -77,7 +78,7 @@ def count_shard(token: str, opener: bytes, keys: bytes, collapse: bool) -> tuple
             source.expect(chunk)
         start = time.perf_counter()
         with collector_paused():
-            tally = metric.observe(source.load(key) for key in chunk)
+            tally = metric.observe(pairs_of(source, chunk, metric))
             packed = Packed.of(tally.collapse() if collapse else tally)
         return packed, time.perf_counter() - start
     except SegevalError as error:

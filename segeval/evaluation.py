@@ -14,6 +14,7 @@ from segeval.collecting import collector_paused
 from segeval.errors import Caution, SegevalError
 from segeval.metric import Metric, check_options, rule_to_dict
 from segeval.readers.classes import read_classes
+from segeval.readers.counted import pairs_of
 from segeval.readers.formats import recognise_task
 from segeval.readers.instance_folders import open_instance
 from segeval.readers.opening import open_panoptic, open_semantic
@@ -21,7 +22,7 @@ from segeval.readers.pairing import PairedSource
 from segeval.readers.protocol import Source
 from segeval.readers.remote import FetchedPairs, fetched_pairs, is_address, located
 from segeval.result import Result
-from segeval.samples import Key, Pair
+from segeval.samples import Key
 from segeval.shards import Shard, keys_digest, partial_result
 from segeval.summing import Parts, Sum
 from segeval.tally import Packed, Tally
@@ -64,7 +65,7 @@ class Threads:
         return zip(chunks, mapped(self._observe, chunks, self.workers), strict=True)
 
     def _observe(self, chunk: Sequence[Key]) -> Tally:
-        return self.metric.observe(_pairs(self.source, chunk))
+        return self.metric.observe(pairs_of(self.source, chunk, self.metric))
 
 
 def evaluate(
@@ -119,11 +120,6 @@ def evaluate(
             whole.flush()
             raise
         return whole.total()
-
-
-def _pairs(source: Source, chunk: Sequence[Key]) -> Iterator[Pair]:
-    for key in chunk:
-        yield source.load(key)
 
 
 def mapped(

@@ -17,10 +17,11 @@ def ratio(above: NDArray[Any], below: NDArray[Any]) -> NDArray[np.float64]:
 
 def sum_over_classes(values: NDArray[Any]) -> NDArray[np.float64]:
     """Sum over the last axis, from the first class to the last: the same bits for one data set and for a stack."""
-    total = np.zeros(values.shape[:-1])
-    for k in range(values.shape[-1]):
-        total = total + values[..., k]
-    return total
+    if not values.shape[-1]:
+        return np.zeros(values.shape[:-1])
+    # Unlike a sum, which adds in pairs, running sums are taken one after the other.
+    running: NDArray[np.float64] = np.add.accumulate(values, axis=-1, dtype=np.float64)
+    return running[..., -1]
 
 
 def mean_over_classes(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -29,11 +30,5 @@ def mean_over_classes(values: NDArray[np.float64]) -> NDArray[np.float64]:
     Adds from the first class to the last, as the official scorers' loops do, so that one data set and a stack of
     resampled ones give the same bits (numpy's own sum groups its terms by the shape of the array).
     """
-    total = np.zeros(values.shape[:-1])
-    count = np.zeros(values.shape[:-1])
-    for k in range(values.shape[-1]):
-        column = values[..., k]
-        defined = ~np.isnan(column)
-        total = total + np.where(defined, column, 0.0)
-        count = count + defined
-    return ratio(total, count)
+    defined = ~np.isnan(values)
+    return ratio(sum_over_classes(np.where(defined, values, 0.0)), defined.sum(axis=-1))

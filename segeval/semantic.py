@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,6 +24,7 @@ from segeval.taxonomy import Taxonomy
 from segeval.version import __version__
 
 NO_CLASS = -1  # void, in rows
+REFUSED = -2
 
 # Truth labels, predicted labels and pixels of one image.
 Columns = tuple[NDArray[Any], NDArray[Any], NDArray[np.int64]]
@@ -90,6 +92,11 @@ class SemanticIoU:
         """The void in force: none for binary masks, else 255 unless given."""
         return self.void if self.void is not None else () if self.binary else (255,)
 
+    @property
+    def takes_counts(self) -> bool:
+        """Whether counted overlaps may stand in place of pixels."""
+        return not self.diagnose
+
     def observing(self) -> list[tuple[str, str]]:
         """The choices that bear on counting, as they stand in the signature."""
         void = ",".join(map(str, self.void_values)) or "none"
@@ -121,7 +128,7 @@ class SemanticIoU:
             if isinstance(pair.truth, Counted):
                 columns.append(pair.truth[2:])
                 keys.append(pair.key)
-                files.append((None, None))
+                files.append((pair.truth_file, pair.prediction_file))
                 digests.append(image_digest(pair.key, *pair.truth.shape, pair.truth.crc))
                 continue
             truth = as_labels(pair.truth, "truth", file=pair.truth_file, key=pair.key)
@@ -177,6 +184,17 @@ class SemanticIoU:
         known = self.taxonomy is None or value in self.taxonomy.ids
         return value if known and value != NO_CLASS else None
 
+    @cached_property
+    def _classes_of_bytes(self) -> dict[str, NDArray[np.int64]]:
+        """The classes of the values 0 to 255 on each side, `REFUSED` for those outside the classes given."""
+        found = {}
+        for side, pairs in (("truth", self.map_truth), ("prediction", self.map_prediction)):
+            table = dict(pairs)
+            classes = [self._class(raw, table.get(raw, raw), side) for raw in range(256)]
+            known = None if self.taxonomy is None else {*self.taxonomy.ids, NO_CLASS}
+            found[side] = np.array([c if known is None or c in known else REFUSED for c in classes], np.int64)
+        return found
+
     def _class_label(self) -> str:
         return "inferred" if self.taxonomy is None else self.taxonomy.label()
 
@@ -184,6 +202,10 @@ class SemanticIoU:
         self, values: NDArray[np.int64], side: str, image: NDArray[np.int32], keys: list[Key], files: list[str | None]
     ) -> NDArray[np.int64]:
         """Class ids of raw values: map, binary, reduce-zero, void, range, in this order."""
+        if len(values) and not self.binary and values.max() < 256:
+            found = self._classes_of_bytes[side][values]
+            if found.min() != REFUSED:
+                return found
         distinct, where = np.unique(values, return_inverse=True)
         classes = []
         table = dict(self.map_truth if side == "truth" else self.map_prediction)

@@ -91,6 +91,22 @@ def _count(truth: Any, prediction: Any, table: Any, seen: Any) -> Any:
 
 
 @kernel
+def _move(table: Any, seen: Any, truth: Any, prediction: Any, pixels: Any, at: Any) -> Any:
+    """Move the entries that `seen` marks into columns from `at` on, in order; returns where they end."""
+    for word in range(seen.size):
+        bits = seen[word]
+        while bits != _NONE:
+            key = word * 64 + trailing_zeros(bits)
+            truth[at] = key >> 8
+            prediction[at] = key & 255
+            pixels[at] = table[key]
+            table[key] = 0
+            at += 1
+            bits &= bits - _ONE
+    return at
+
+
+@kernel
 def _take(table: Any, seen: Any) -> Any:
     """The entries that `seen` marks, in order; they are zero afterwards."""
     entries = 0
@@ -99,17 +115,7 @@ def _take(table: Any, seen: Any) -> Any:
     truth = np.empty(entries, np.int32)
     prediction = np.empty(entries, np.int32)
     pixels = np.empty(entries, np.int64)
-    k = 0
-    for word in range(seen.size):
-        bits = seen[word]
-        while bits != _NONE:
-            key = word * 64 + trailing_zeros(bits)
-            truth[k] = key >> 8
-            prediction[k] = key & 255
-            pixels[k] = table[key]
-            table[key] = 0
-            k += 1
-            bits &= bits - _ONE
+    _move(table, seen, truth, prediction, pixels, 0)
     return truth, prediction, pixels
 
 

@@ -43,17 +43,17 @@ _SMALL = 2**14
 
 
 class Inflater:
-    """A decompressor, for one thread at a time."""
+    """A decompressor, for one thread at a time; `handle` is its address, None where libdeflate can't be reached."""
 
-    __slots__ = ("_handle", "_library")
+    __slots__ = ("_library", "handle")
 
     def __init__(self) -> None:
         self._library = LIBRARY
-        self._handle = None if LIBRARY is None else LIBRARY.libdeflate_alloc_decompressor()
+        self.handle = None if LIBRARY is None else LIBRARY.libdeflate_alloc_decompressor()
 
     def __del__(self) -> None:
-        if self._handle is not None and self._library is not None:
-            self._library.libdeflate_free_decompressor(self._handle)
+        if self.handle is not None and self._library is not None:
+            self._library.libdeflate_free_decompressor(self.handle)
 
     def inflate(self, compressed: bytes | memoryview, out: NDArray[np.uint8]) -> bool:
         """Inflate a zlib stream, checksum included.
@@ -70,10 +70,10 @@ class Inflater:
         right
             False if the stream is damaged, truncated, or of another size.
         """
-        if self._handle is not None and self._library is not None:
+        if self.handle is not None and self._library is not None:
             source = np.frombuffer(compressed, np.uint8)
             status: int = self._library.libdeflate_zlib_decompress(
-                self._handle, _address(source), source.size, _address(out), out.size, None
+                self.handle, _address(source), source.size, _address(out), out.size, None
             )
             return status == 0
         try:

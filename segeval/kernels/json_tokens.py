@@ -1,8 +1,7 @@
 """Tokens of JSON in a buffer of bytes: numbers, strings, keys and whole values to skip.
 
 A place of -1 is a surprise: something that the scanner does not follow and leaves to the standard library. The last
-byte of the text must be a closing bracket or brace; no token runs past it. `json_scan` compiles these functions into
-its own: numba does not see an edit here until that file is newer, too.
+byte of the text must be a closing bracket or brace; no token runs past it.
 """
 
 from __future__ import annotations

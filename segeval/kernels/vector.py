@@ -3,8 +3,6 @@
 Label maps are long runs of one value. Whether 64 bytes equal 64 others is one or two instructions of any processor
 of today, but numba has no word for it: these are written for LLVM directly, which lowers them to what the machine
 has. None checks bounds: a kernel must own `[i, i + 64)` of every array that it passes.
-
-After an edit here, numba's cache still holds kernels made of the old text: clear it (`__pycache__`).
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ def plain_name(name: str) -> str:
     folder, slash, last = name.rpartition("/")
     if found := _CITYSCAPES.match(last):
         return folder + slash + found.group(1)
-    changed = True
+    changed = last.endswith(SUFFIXES)
     while changed:
         changed = False
         for suffix in SUFFIXES:
@@ -93,7 +93,8 @@ def list_files(root: Path, extensions: Sequence[str], task: str, suffix: str = "
         )
 
     for folder, folders, names in os.walk(root, onerror=refuse, followlinks=True):
-        folders[:] = sorted(f for f in folders if not is_hidden(f) and not _leads_up(Path(folder, f)))
+        here = Path(folder)
+        folders[:] = sorted(f for f in folders if not is_hidden(f) and not _leads_up(here / f))
         for name in sorted(names):
             stem, extension = os.path.splitext(name)
             if is_hidden(name) or extension.lower() not in extensions:
@@ -101,7 +102,7 @@ def list_files(root: Path, extensions: Sequence[str], task: str, suffix: str = "
                 continue
             if stem.endswith(_NOT_LABELS) or (suffix and not stem.endswith(suffix)):
                 continue
-            path = Path(folder, name)
+            path = here / name
             key = path.relative_to(root).with_suffix("").as_posix() if folder != str(root) else stem
             if key in found:
                 raise SegevalError(

@@ -1,0 +1,210 @@
+"""Images counted by the chunk, against the same images read one by one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
+
+from segeval.errors import SegevalError
+from segeval.kernels import c_calls
+from segeval.readers import counted
+from segeval.readers.counted import pairs_of
+from segeval.readers.opening import open_semantic
+from segeval.readers.pairing import PairedSource
+from segeval.readers.protocol import buffer
+from segeval.samples import Counted
+from segeval.semantic import SemanticIoU
+from segeval.tally import Tally
+from tests.readers.test_png import chunk, picture, png
+
+pytestmark = pytest.mark.skipif(c_calls.ADDRESSES is None, reason="the C functions can't be reached here")
+
+
+def folders(root: Path, pairs: list[tuple[bytes, bytes]]) -> PairedSource:
+    for side in ("truth", "prediction"):
+        (root / side).mkdir(exist_ok=True)
+        for old in (root / side).iterdir():
+            old.unlink()
+    for k, pair in enumerate(pairs):
+        for side, data in zip(("truth", "prediction"), pair, strict=True):
+            (root / side / f"{k:02}.png").write_bytes(data)
+    return open_semantic(root / "prediction", root / "truth", taxonomy=None)
+
+
+def observed(rule: Any, source: PairedSource, *, singly: bool) -> Tally | str:
+    pairs = (source.load(key) for key in source.keys()) if singly else pairs_of(source, source.keys(), rule)
+    try:
+        tally: Tally = rule.observe(pairs)
+    except SegevalError as error:
+        return str(error)
+    return tally
+
+
+def how_many(source: PairedSource) -> int:
+    """Images that were counted by the chunk."""
+    return sum(isinstance(p.truth, Counted) for p in pairs_of(source, source.keys(), SemanticIoU()))
+
+
+def grey(height: int, width: int, seed: int = 0, noise: float = 0.1) -> NDArray[np.uint8]:
+    return picture("L", seed, height, width, noise)
+
+
+def broken(data: bytes, how: str) -> bytes:
+    """A damaged copy of a PNG."""
+    at = data.index(b"IDAT")
+    if how == "cut":
+        return data[: len(data) // 2]
+    if how == "empty":
+        return b""
+    if how == "checksum":
+        return data[:-14] + bytes([data[-14] ^ 1]) + data[-13:]
+    if how == "no end":
+        return data[: data.index(b"IEND") - 4]
+    if how == "no image":
+        return data[: at - 4] + chunk(b"IEND", b"")
+    if how == "critical":
+        return data[: at - 4] + chunk(b"ABCD", b"xyz") + data[at - 4 :]
+    if how == "more":
+        return data + b"what follows is no matter"
+    return data
+
+
+DAMAGE = ("", "more", "cut", "empty", "checksum", "no end", "no image", "critical")
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    images=st.lists(
+        st.tuples(
+            st.sampled_from(["L", "L", "P", "P4", "I;16", "RGB"]),
+            st.sampled_from(["L", "L", "P", "1", "I;16"]),
+            st.integers(1, 30),
+            st.integers(1, 150),
+            st.sampled_from([0.0, 0.05, 1.0]),
+            st.booleans(),
+            st.integers(1, 3),
+            st.sampled_from(DAMAGE + 12 * ("",)),
+            st.sampled_from([0] * 20 + [1]),
+        ),
+        min_size=1,
+        max_size=6,
+    ),
+    first=st.lists(st.integers(0, 4), min_size=1, max_size=5),
+)
+def test_the_same_tally_or_the_same_error(images: list[tuple[Any, ...]], first: list[int], tmp_path: Path) -> None:
+    pairs = []
+    for seed, (kind, other, height, width, noise, interlaced, pieces, how, more) in enumerate(images):
+        options: dict[str, Any] = {"filters": first, "interlaced": interlaced, "pieces": pieces}
+        truth = png(picture(kind, seed, height, width, noise), kind, **options)
+        prediction = png(picture(other, seed + 99, height + more, width, noise), other, extra=chunk(b"tEXt", b"a\0b"))
+        pairs.append((truth, broken(prediction, how)))
+    source = folders(tmp_path, pairs)
+    for rule in (SemanticIoU(), SemanticIoU(resize="nearest"), SemanticIoU(diagnose=True)):
+        assert observed(rule, source, singly=False) == observed(rule, source, singly=True)
+
+
+def test_plain_pairs_are_counted_by_the_chunk(tmp_path: Path) -> None:
+    pixels = grey(40, 50)
+    odd = png(picture("I;16", 1, 40, 50, 0.1), "I;16")
+    source = folders(tmp_path, [(png(pixels, "L"), png(pixels, kind, pieces=3)) for kind in ("L", "P")] + [(odd, odd)])
+    assert how_many(source) == 2
+
+
+@pytest.mark.parametrize("damage", [d for d in DAMAGE if d not in ("", "more")])
+def test_one_bad_file_among_good_ones_is_named(damage: str, tmp_path: Path) -> None:
+    good = png(grey(20, 30), "L")
+    source = folders(tmp_path, [(good, good)] * 3 + [(good, broken(good, damage))] + [(good, good)] * 3)
+    assert how_many(folders(tmp_path, [(good, good)] * 3)) == 3
+    source = folders(tmp_path, [(good, good)] * 3 + [(good, broken(good, damage))] + [(broken(good, "cut"), good)])
+    told = observed(SemanticIoU(), source, singly=False)
+    assert told == observed(SemanticIoU(), source, singly=True)
+    assert str(told).startswith(str(tmp_path / "prediction" / "03.png"))
+
+
+def test_a_label_outside_the_classes_names_its_file(tmp_path: Path) -> None:
+    pixels = np.zeros((9, 9, 1), np.uint8)
+    wrong = pixels.copy()
+    wrong[3, 4] = 7
+    source = folders(tmp_path, [(png(pixels, "L"), png(pixels, "L")), (png(pixels, "L"), png(wrong, "L"))])
+    from segeval.taxonomy import Taxonomy
+
+    rule = SemanticIoU(Taxonomy.of_count(3))
+    told = observed(rule, source, singly=False)
+    assert told == observed(rule, source, singly=True)
+    assert "01.png" in str(told)
+    assert "label 7" in str(told)
+
+
+def test_room_grows_to_the_largest_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    room = counted._Room()
+    room.sizes = {"file": 64, "raw": 128, "truth": 128, "prediction": 256}
+    monkeypatch.setattr(counted, "_Room", lambda: room)
+    monkeypatch.setattr(
+        counted, "buffer", lambda side, make: room if side == "counting" else buffer(f"new-{side}", make)
+    )
+    sizes = [(3, 4), (200, 30), (5, 6), (31, 300), (1, 1)]
+    source = folders(
+        tmp_path, [(png(grey(*s, k, 1.0), "L"), png(grey(*s, k + 9, 1.0), "L")) for k, s in enumerate(sizes)]
+    )
+    assert how_many(source) == len(sizes)
+    assert observed(SemanticIoU(), source, singly=False) == observed(SemanticIoU(), source, singly=True)
+
+
+def test_more_rows_than_there_is_room_for(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    pairs = []
+    for k in range(5):
+        for side in ("truth", "prediction"):
+            (tmp_path / side).mkdir(exist_ok=True)
+            noise = rng.integers(0, 255, (400, 400), dtype=np.uint8)
+            Image.fromarray(noise).save(tmp_path / side / f"{k}.png")
+            pairs.append(noise)
+    source = open_semantic(tmp_path / "prediction", tmp_path / "truth", taxonomy=None)
+    assert how_many(source) == 5
+    tally = observed(SemanticIoU(), source, singly=False)
+    assert tally == observed(SemanticIoU(), source, singly=True)
+    assert isinstance(tally, Tally)
+    assert len(tally.tables["pixels"]) > counted._ROWS
+
+
+def test_what_is_no_regular_file(tmp_path: Path) -> None:
+    good = png(grey(20, 30), "L")
+    for case in ("folder", "pipe", "absent", "unreadable"):
+        source = folders(tmp_path, [(good, good)] * 2)
+        path = tmp_path / "prediction" / "01.png"
+        path.unlink()
+        if case == "folder":
+            path.mkdir()
+        elif case == "pipe":
+            import os
+
+            os.mkfifo(path)
+        told = observed(SemanticIoU(), source, singly=False)
+        assert told == observed(SemanticIoU(), source, singly=True)
+        assert str(told).startswith(str(path)), case
+        if path.is_dir():
+            path.rmdir()
+
+
+def test_a_limit_on_pixels_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    good = png(grey(20, 30), "L")
+    source = folders(tmp_path, [(good, good)])
+    monkeypatch.setenv("SEGEVAL_MAX_PIXELS", "599")
+    told = observed(SemanticIoU(), source, singly=False)
+    assert told == observed(SemanticIoU(), source, singly=True)
+    assert "at most 599" in str(told)
+
+
+def test_names_that_c_cannot_read() -> None:
+    paths, begins = counted._paths(
+        [("a.png", "b.PNG"), ("a\0.png", "b.png"), ("a.npy", "b.png"), ("a.png",), ("\ud800.png", "b.png")]
+    )
+    assert paths.tobytes() == b"a.png\0b.PNG\0" + 8 * b"\0"
+    assert begins.tolist() == [0, 6, 12, 13, 14, 15, 16, 17, 18, 19, 20]
