@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -131,20 +132,30 @@ def _wait(device: torch.device) -> None:
 
 
 def _peak(network: nn.Module, x: torch.Tensor, device: torch.device) -> float:
+    def run() -> None:
+        network(x)
+
+    if device.type == "cuda":
+        return peak_memory(run, device)
+    weights = sum(t.numel() * t.element_size() for t in network.state_dict().values())
+    return float(peak_memory(run, device) + weights + x.numel() * x.element_size())
+
+
+def peak_memory(run: Callable[[], object], device: torch.device) -> float:
+    """Peak bytes while something runs: of all that the GPU holds; on a CPU of what is allocated on the way."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-        network(x)
+        run()
         return float(torch.cuda.max_memory_allocated(device))
     from torch.profiler import ProfilerActivity, profile
 
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
-        network(x)
+        run()
     held = peak = 0
     for event in _memory_events(profiled):
         held += event
         peak = max(peak, held)
-    weights = sum(t.numel() * t.element_size() for t in network.state_dict().values())
-    return float(peak + weights + x.numel() * x.element_size())
+    return float(peak)
 
 
 def _memory_events(profiled: Any) -> list[int]:

@@ -78,7 +78,7 @@ def _one(args: argparse.Namespace, suite: Suite, member: Member, root: Path) -> 
 
 def _all(args: argparse.Namespace, suite: Suite, plans: list[Plan], root: Path) -> int:
     from segeval_baselines.suite.board import text, write_board
-    from segeval_baselines.suite.members import run_command, run_members
+    from segeval_baselines.suite.members import one_thread, run_command, run_members
 
     due = list({p.member.name: p.member for p in plans if p.due}.values())
 
@@ -91,7 +91,8 @@ def _all(args: argparse.Namespace, suite: Suite, plans: list[Plan], root: Path) 
 
     notice(f"{len(due)} of {len(suite.members)} members are due", args.quiet)
     run_members(due, root, command, jobs=args.jobs, device=args.device, say=say)
-    found = write_board(suite, root)
+    one_thread()  # for what predictions cost
+    found = write_board(suite, root, args.device)
     print(text(suite, found))
     notice(f"written: {root / 'leaderboard.html'}, .md, .csv and .tex", args.quiet)
     failed = [row for standing in found for row in standing.rows if row.failure is not None]

@@ -108,6 +108,7 @@ def run(args: argparse.Namespace) -> int:
 def require_torch() -> None:
     """Refuse in one line where torch is absent; spinning threads would slow a busy machine down."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler would report itself on stderr
     try:
         import torch  # noqa: F401
     except ImportError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ MOST_CLASSES = 28
 
 @dataclass(frozen=True)
 class Line:
-    """A path in a chart, in the colour of a system; `dots` says that it is points, `filled` that it is an area."""
+    """A path in a chart, in a system's colour; `dots` and `spots` are small and large points, `filled` an area."""
 
     path: str
     system: int
@@ -22,11 +23,12 @@ class Line:
     dots: bool = False
     filled: bool = False
     dash: str = ""
+    spots: bool = False
 
 
 @dataclass(frozen=True)
 class Chart:
-    """Lines over axes. Ticks are (position, label)."""
+    """Lines over axes. Ticks are (position, label), texts (x, y, text, system)."""
 
     title: str
     width: int
@@ -41,6 +43,7 @@ class Chart:
     x_system: int = -1
     y_system: int = -1
     diagonal: str = ""
+    texts: tuple[tuple[float, float, str, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -145,6 +148,67 @@ def scatter(
     ticks = _ticks(xs, at), _ticks(ys, at)
     dots = Line(path, systems[1], dots=True)
     return Chart(title, size, size, left, bottom, *ticks, labels[0], labels[1], (dots,), *systems, diagonal)
+
+
+def points(x: Sequence[float], y: Sequence[float], names: Sequence[str], labels: tuple[str, str], title: str) -> Chart:
+    """One labelled dot a system: a fraction y, in percent, over a positive quantity x on a logarithmic axis."""
+    width, height, left, bottom = 520, 340, 46, 44
+    low, high = np.log10(min(x)), np.log10(max(x))
+    margin = max(0.08 * (high - low), 0.06)
+    low, high = low - margin, high + 3 * margin  # room for the labels at the right
+    step = next(s for s in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if (max(y) - min(y)) / s <= 6)
+    bounds = step * (math.floor(min(y) / step - 0.2)), step * (math.ceil(max(y) / step + 0.2))
+    bounds = max(0.0, bounds[0]), min(1.0, bounds[1])
+
+    def across(value: float) -> float:
+        return round(float(left + (np.log10(value) - low) / (high - low) * (width - left - 12)), 1)
+
+    def down(value: float) -> float:
+        share = (value - bounds[0]) / (bounds[1] - bounds[0])
+        return round(float(12 + (1 - share) * (height - bottom - 12)), 1)
+
+    x_ticks = tuple((across(m), _short(m)) for m in _decades(low, high))
+    count = round((bounds[1] - bounds[0]) / step)
+    y_ticks = tuple((down(v), f"{100 * v:g}") for v in (round(bounds[0] + k * step, 6) for k in range(count + 1)))
+    dots = tuple(
+        Line(f"M{across(a):g} {down(b):g}h0", k, spots=True) for k, (a, b) in enumerate(zip(x, y, strict=True))
+    )
+    places = [(across(a) + 9, down(b) + 4, name) for a, b, name in zip(x, y, names, strict=True)]
+    return Chart(title, width, height, left, bottom, x_ticks, y_ticks, *labels, dots, texts=_apart(places))
+
+
+def _decades(low: float, high: float) -> list[float]:
+    """Round quantities between two powers of ten, at least three if there are so many."""
+    inside: list[float] = []
+    for digits in ((1.0,), (1.0, 3.0), (1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)):
+        marks = [m * 10.0**e for e in range(math.floor(low), math.ceil(high) + 1) for m in digits]
+        inside = [m for m in marks if low <= math.log10(m) <= high]
+        if len(inside) >= 3:
+            break
+    return inside
+
+
+def _apart(places: Sequence[tuple[float, float, str]]) -> tuple[tuple[float, float, str, int], ...]:
+    """Labels that cover no other: from the lowest up, each is moved up until it is free."""
+    placed: list[tuple[float, float, str, int]] = []
+    for k in sorted(range(len(places)), key=lambda k: -places[k][1]):
+        x, y, name = places[k]
+
+        def covers(other: tuple[float, float, str, int], x: float = x, y: float = y, name: str = name) -> bool:
+            return abs(y - other[1]) < 13 and x < other[0] + 8 * len(other[2]) and other[0] < x + 8 * len(name)
+
+        while any(covers(other, y=y) for other in placed):
+            y -= 3
+        placed.append((x, round(y, 1), name, k))
+    return tuple(placed)
+
+
+def _short(value: float) -> str:
+    """A quantity in few characters: 0.5, 20, 5k, 2M."""
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:g}{unit}"
+    return f"{value:g}"
 
 
 def histogram(figures: Sequence[NDArray[np.float64]], names: Sequence[str], figure: str, bins: int = 20) -> Chart:

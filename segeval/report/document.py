@@ -110,7 +110,7 @@ def render(
     SegevalError
         If jinja2 is not installed, or `images` is no folder of photographs.
     """
-    template = _template("report.html.j2")
+    template = template_of("report.html.j2")
     first = systems[0].result
     taxonomy = taxonomy_of(first)
     colours, replaced = class_colours(taxonomy)
@@ -164,7 +164,8 @@ def require_jinja() -> None:
         raise SegevalError("an HTML report needs jinja2", remedy='pip install "segeval[report]"') from None
 
 
-def _template(name: str) -> Any:
+def template_of(name: str) -> Any:
+    """A template of this package; `SegevalError` where jinja2 is not installed."""
     require_jinja()
     import jinja2
 

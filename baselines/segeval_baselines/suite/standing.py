@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from segeval.ranking import COLUMNS, Board, letter_groups, rank_runs
 from segeval.resampling import Interval
 from segeval.result import Result
 from segeval_baselines.suite.form import Member, Suite
+from segeval_baselines.suite.measuring import Measure, measured
 from segeval_baselines.suite.members import failure_of, folder_of, runs_of
 
 
@@ -31,12 +32,15 @@ class Row:
         What each seed's training cost, as its ``steps.json`` says.
     failure
         Why it has no row of numbers, or None.
+    measure
+        Parameters, time and memory of a prediction; None for references, and where it wasn't taken.
     """
 
     member: Member
     results: Mapping[int, Result]
     costs: tuple[Mapping[str, Any], ...] = ()
     failure: str | None = None
+    measure: Measure | None = None
 
     @property
     def first(self) -> Result:
@@ -89,9 +93,10 @@ class Standing:
         return [row for row in self.rows if row.failure is None]
 
 
-def rows_of(suite: Suite, root: Path) -> list[Row]:
-    """What became of each member, in the order of the suite."""
-    return [_row(suite, member, root) for member in suite.members]
+def rows_of(suite: Suite, root: Path, device: str = "auto") -> list[Row]:
+    """What became of each member, in the order of the suite; what their networks cost on the device is measured."""
+    rows = [_row(suite, member, root) for member in suite.members]
+    return [r if r.failure else replace(r, measure=measured(suite, r.member, root, device)) for r in rows]
 
 
 def _row(suite: Suite, member: Member, root: Path) -> Row:

@@ -8,8 +8,12 @@ from collections.abc import Sequence
 from segeval.ranking import COLUMNS
 from segeval.result_tables import between
 from segeval.tables import DASH, Table, percent
+from segeval_baselines.references import REFERENCES
 from segeval_baselines.suite.form import Suite
 from segeval_baselines.suite.standing import Row, Standing
+from segeval_baselines.zoo import architecture
+
+MEASURES = ("parameters", "gflops", "latency", "memory")
 
 DAGGERS = ("†", "‡", "§", "¶")
 
@@ -58,33 +62,72 @@ def quality_table(suite: Suite, standing: Standing) -> Table:
     )
 
 
+COSTS = ("parameters", "GFLOPs", "ms", "MiB", "steps", "CPU s")
+
+
+def costs_of(row: Row) -> list[float | None]:
+    """The figures of `COSTS`: of one prediction, and the mean of the seeds' trainings."""
+    seconds = [float(c["seconds"]) for c in row.costs if "seconds" in c]
+    m = row.measure
+    of_prediction = [None] * 4 if m is None else [float(m.parameters), m.gflops, m.latency, m.memory]
+    return [*of_prediction, float(row.member.iterations), statistics.fmean(seconds) if seconds else None]
+
+
 def cost_table(suite: Suite, standing: Standing) -> Table:
-    """What training cost: seeds, steps, seconds of CPU time (of a GPU's clock) and memory."""
+    """What one prediction and one training cost."""
+    digits = (0, 2, 1, 0, 0, 0)
     rows = []
-    for row in standing.rows:
-        if row.member.reference or row.failure is not None:
-            continue
-        seconds = [float(c["seconds"]) for c in row.costs]
-        peak = [float(c["peak_mib"]) for c in row.costs if c.get("peak_mib")]
-        rows.append(
-            (
-                shown_name(suite, row),
-                row.member.preset,
-                str(len(row.member.seeds)),
-                f"{row.member.iterations:,}",
-                f"{statistics.fmean(seconds):.0f}",
-                f"{max(peak):,.0f}" if peak else DASH,
-            )
+    for row in standing.scored:
+        if not row.member.reference:
+            cells = [DASH if v is None else f"{v:,.{d}f}" for v, d in zip(costs_of(row), digits, strict=True)]
+            rows.append((shown_name(suite, row), row.member.preset, *cells, str(len(row.member.seeds))))
+    title = f"{standing.task}, {standing.data}: what they cost"
+    return Table(("system", "preset", *COSTS, "seeds"), tuple(rows), (0, 1), title)
+
+
+def cost_notes(standing: Standing) -> list[str]:
+    """Where and on what the costs were measured."""
+    found = next((row.measure for row in standing.scored if row.measure is not None), None)
+    lines = []
+    if found is not None:
+        threads = "" if _is_gpu(found.torch, found.device) else f", {found.threads} thread{'s' * (found.threads > 1)}"
+        lines.append(
+            f"GFLOPs, ms and MiB are of one prediction of a {found.size[1]}x{found.size[0]} image, from its pixels to "
+            f"class ids, on {found.device}{threads}, torch {found.torch}; a multiply-add counts two operations"
         )
-    title = f"{standing.task}, {standing.data}: what training costs"
-    return Table(("system", "preset", "seeds", "steps", "CPU s", "peak MiB"), tuple(rows), (0, 1), title)
+    trained = dict.fromkeys(str(c["device"]) for row in standing.scored for c in row.costs if "device" in c)
+    if trained:
+        lines.append(f"CPU s (wall seconds on a GPU) is the mean of the seeds' trainings, on {', '.join(trained)}")
+    return lines
+
+
+def _is_gpu(version: str, device: str) -> bool:
+    return "+cpu" not in version and any(word in device for word in ("NVIDIA", "Tesla", "GeForce", "AMD Instinct"))
+
+
+def published_table(suite: Suite) -> Table:
+    """What the authors of the suite's networks report, each with its protocol."""
+    rows = []
+    for model in dict.fromkeys(m.model for m in suite.members if m.model):
+        entry = architecture(model)
+        rows += [(entry.title, entry.paper, p.value, p.protocol) for p in entry.published]
+    return Table(("network", "paper", "result", "protocol"), tuple(rows), (0, 1, 2, 3), "published results")
+
+
+def failures(standing: Standing) -> list[str]:
+    """Members without a row of numbers, and why."""
+    return [f"{row.member.name} failed: {row.failure}" for row in standing.rows if row.failure is not None]
 
 
 def notes(suite: Suite, standing: Standing) -> list[str]:
     """What a reader of the tables must know."""
-    lines = [f"{row.member.name} failed: {row.failure}" for row in standing.rows if row.failure is not None]
+    lines = []
     here = {row.member.note for row in standing.rows}
     lines += [f"{mark} {note}" for note, mark in marks(suite).items() if note in here]
+    references = dict.fromkeys(row.member.reference for row in standing.scored if row.member.reference)
+    if references:
+        known = "; ".join(f"{name}, {REFERENCES[name].about}" for name in references)
+        lines.append(f"references, which know no network: {known}")
     if standing.board is None:
         return lines
     seeds = max(len(row.member.seeds) for row in standing.rows)
@@ -107,7 +150,7 @@ def exact_table(standings: Sequence[Standing]) -> Table:
     """One line for each member and seed, unrounded."""
     names = list(dict.fromkeys(n for s in standings for n in COLUMNS[s.task]))
     headers = ["task", "data", "rank", "system", "model", "preset", "iterations", "seed", "letters", *names]
-    headers += ["low", "high", "seconds", "peak MiB", "failure", "signature"]
+    headers += ["low", "high", "seconds", "peak MiB", *MEASURES, "failure", "signature"]
     rows = []
     for standing in standings:
         for number, row in enumerate(standing.rows, 1):
@@ -125,7 +168,9 @@ def exact_table(standings: Sequence[Standing]) -> Table:
                 )
                 cost = row.costs[k] if k < len(row.costs) else {}
                 tail = [_cell(result.values.get(n)) for n in names] + [_cell(low), _cell(high)]
-                tail += [_cell(cost.get("seconds")), _cell(cost.get("peak_mib")), "", result.signature.format()]
+                tail += [_cell(cost.get("seconds")), _cell(cost.get("peak_mib"))]
+                tail += [_cell(getattr(row.measure, n, None)) for n in MEASURES]
+                tail += ["", result.signature.format()]
                 rows.append((*head, str(seed), standing.letters[member.name] if first else "", *tail))
     return Table(tuple(headers), tuple(rows), left=(0, 1, 3, 4, 5))
 
