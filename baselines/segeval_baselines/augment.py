@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
@@ -27,7 +28,10 @@ def rescale(sample: Sample, factor: float) -> Sample:
     size = scaled_size((height, width), factor)[::-1]
     image = Image.fromarray(sample.image).resize(size, Image.Resampling.BILINEAR)
     labels = Image.fromarray(sample.labels).resize(size, Image.Resampling.NEAREST)
-    return Sample(np.array(image), np.array(labels))
+    instances = sample.instances
+    if instances is not None:
+        instances = np.array(Image.fromarray(instances).resize(size, Image.Resampling.NEAREST))
+    return Sample(np.array(image), np.array(labels), instances)
 
 
 def scaled_size(size: tuple[int, int], factor: float) -> tuple[int, int]:
@@ -108,12 +112,26 @@ def jitter(rng: np.random.Generator, image: Tensor, strength: float) -> Tensor:
 
 
 def random_view(
-    rng: np.random.Generator, sample: Sample, target: tuple[int, int], recipe: Recipe, border: int = 0
-) -> tuple[Tensor, Tensor]:
-    """A view as the network is trained on: image (3, h + 2 border, w + 2 border) in [0, 1], labels (h, w) of int64."""
+    rng: np.random.Generator,
+    sample: Sample,
+    target: tuple[int, int],
+    recipe: Recipe,
+    border: int = 0,
+    weights: NDArray[np.floating] | None = None,
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """A view as the network is trained on.
+
+    Returns
+    -------
+    image, labels, weights
+        (3, h + 2 border, w + 2 border) in [0, 1]; (h, w) of int64; (h, w) of float32, 0 beyond the image, or None.
+    """
     image = torch.from_numpy(sample.image).permute(2, 0, 1).float() / 255.0
     grid = view_grid(rng, sample.labels.shape, target, recipe, border)
-    seen, labels = read_bilinear(image, grid), read_nearest(torch.from_numpy(sample.labels), grid, VOID)
+    seen = jitter(rng, read_bilinear(image, grid), recipe.colour)
     if border:
-        labels = labels[border:-border, border:-border]
-    return jitter(rng, seen, recipe.colour), labels
+        grid = grid[border:-border, border:-border]
+    labels = read_nearest(torch.from_numpy(sample.labels), grid, VOID)
+    if weights is None:
+        return seen, labels, None
+    return seen, labels, read_bilinear(torch.from_numpy(weights).float()[None], grid, "zeros")[0]

@@ -9,12 +9,15 @@ from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from segeval.errors import SegevalError
+from segeval.losses import border_weight_map
 from segeval_baselines.augment import random_view, rescale
 from segeval_baselines.blocks import Size
 from segeval_baselines.datasets import Sample, Samples
-from segeval_baselines.recipes import Recipe
+from segeval_baselines.recipes import BORDER_LOSS, Recipe
 
 # Decoded samples are kept up to this many bytes; beyond, they are read again in every epoch.
 _KEPT = 4 * 2**30
@@ -23,10 +26,24 @@ T = TypeVar("T")
 
 
 class Batch(NamedTuple):
-    """Images (N, 3, h, w) in [0, 1] and labels (N, h, w) of int64."""
+    """Images (N, 3, h, w) in [0, 1], labels (N, h, w) of int64, and weights (N, h, w) if the recipe's loss has them."""
 
     images: Tensor
     labels: Tensor
+    weights: Tensor | None = None
+
+
+class Weighted(NamedTuple):
+    """A sample and the weights (H, W) of its pixels, of float16 because they are many; or None."""
+
+    sample: Sample
+    weights: NDArray[np.float16] | None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of what is kept."""
+        parts = (self.sample.image, self.sample.labels, self.weights)
+        return sum(part.nbytes for part in parts if part is not None)
 
 
 def run_ahead(make: Callable[[int], Callable[[], T]], start: int, threads: int) -> Iterator[T]:
@@ -111,10 +128,20 @@ class Stream:
         self.samples, self.recipe, self.seed, self.border = samples, recipe, seed, border
         self.slots = range(rank, recipe.batch, size)
         self._order = Order(samples.keys(), seed)
-        self._kept: Kept[Sample] = Kept(
-            lambda key: rescale(samples.load(key), recipe.image_scale), lambda s: s.image.nbytes + s.labels.nbytes
-        )
-        self.target: Size = recipe.crop or self._kept[self._order.keys[0]].labels.shape
+        self._kept: Kept[Weighted] = Kept(self._load, lambda kept: kept.nbytes)
+        self.target: Size = recipe.crop or self._kept[self._order.keys[0]].sample.labels.shape
+
+    def _load(self, key: str) -> Weighted:
+        sample, recipe = rescale(self.samples.load(key), self.recipe.image_scale), self.recipe
+        if recipe.loss != BORDER_LOSS:
+            return Weighted(sample._replace(instances=None), None)
+        if sample.instances is None:
+            text = f"{self.samples.name} has no objects, which the loss {recipe.loss} weighs the borders of"
+            raise SegevalError(text, remedy="train on nuclei:PATH or instances:PATH, or take another --loss")
+        shape = {name: value for name, value in recipe.loss_options if name in ("w0", "sigma")}
+        # As the paper does: once for each image, so that a zoomed view has its weights zoomed too.
+        weights = border_weight_map(sample.instances, **shape).astype(np.float16)
+        return Weighted(sample._replace(instances=None), weights)
 
     def batch(self, step: int) -> Batch:
         """The batch of a step, counted from 0."""
@@ -131,7 +158,10 @@ class Stream:
             views = []
             for slot, key in zip(self.slots, keys, strict=True):
                 rng = np.random.default_rng((self.seed, 2, step, slot))
-                views.append(random_view(rng, self._kept[key], self.target, self.recipe, self.border))
-            return Batch(torch.stack([v[0] for v in views]), torch.stack([v[1] for v in views]))
+                sample, weights = self._kept[key]
+                views.append(random_view(rng, sample, self.target, self.recipe, self.border, weights))
+            weighed = [v[2] for v in views if v[2] is not None]
+            images, labels = torch.stack([v[0] for v in views]), torch.stack([v[1] for v in views])
+            return Batch(images, labels, torch.stack(weighed) if weighed else None)
 
         return make

@@ -100,7 +100,8 @@ class SemanticCourse:
         return ()
 
     def loss(self, output: Logits, batch: Batch, device: torch.device) -> Tensor:
-        return self.objective(output, batch.labels.to(device, non_blocking=True))
+        weights = () if batch.weights is None else (batch.weights.to(device, non_blocking=True),)
+        return self.objective(output, batch.labels.to(device, non_blocking=True), *weights)
 
     def validate(self, network: nn.Module, colours: Colours, group: Group) -> dict[str, float]:
         assert self.validation is not None

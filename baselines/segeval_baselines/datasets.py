@@ -40,10 +40,21 @@ _CAMVID = (
 
 
 class Sample(NamedTuple):
-    """An image (H, W, 3) of uint8 RGB, and its labels (H, W) of uint8: positions in the taxonomy, or `VOID`."""
+    """One image.
+
+    Attributes
+    ----------
+    image
+        (H, W, 3) uint8 RGB.
+    labels
+        (H, W) uint8: positions in the taxonomy, or `VOID`.
+    instances
+        (H, W) int32: the number of each pixel's object, 0 for none; None where the data know no objects.
+    """
 
     image: NDArray[np.uint8]
     labels: NDArray[np.uint8]
+    instances: NDArray[np.int32] | None = None
 
 
 class Samples(Protocol):
@@ -190,7 +201,8 @@ def open_split(data: str, split: str, classes: str | None = None) -> Samples:
     data
         ``camvid:PATH`` (folders ``train``, ``trainannot``, ... and lists ``train.txt``, ...), ``folder:PATH`` (folders
         ``images`` and ``labels``, lists ``train.txt``, ``val.txt``, ``test.txt`` of stems, ``classes.json`` or
-        ``classes.txt``), ``folder:IMAGES,LABELS[,LISTS]`` for folders elsewhere, or ``scenes[:COUNT]``.
+        ``classes.txt``), ``folder:IMAGES,LABELS[,LISTS]`` for folders elsewhere, ``scenes[:COUNT]``, or objects as
+        label maps: ``nuclei:PATH`` or ``instances:PATH`` (`object_datasets.open_objects`).
     split
         ``train``, ``val`` or ``test``.
     classes
@@ -210,7 +222,13 @@ def open_split(data: str, split: str, classes: str | None = None) -> Samples:
         return _camvid(Path(rest), split, classes)
     if kind == "folder" and rest:
         return _folder(rest, split, classes)
-    raise SegevalError(f"{data!r} names no data", remedy="give camvid:PATH, folder:PATH or scenes")
+    if kind in ("nuclei", "instances") and rest:
+        from segeval_baselines.object_datasets import open_objects
+        from segeval_baselines.object_labels import ObjectLabels
+
+        return ObjectLabels(open_objects(data, split, classes))
+    known = "camvid:PATH, folder:PATH, nuclei:PATH, instances:PATH or scenes"
+    raise SegevalError(f"{data!r} names no data", remedy=f"give {known}")
 
 
 def _camvid(root: Path, split: str, classes: str | None) -> FolderPair:

@@ -31,6 +31,8 @@ class Truth(NamedTuple):
         ``panoptic.json`` beside the folder ``panoptic`` of PNGs, if the classes of pixels are known; else None.
     instance_ids
         Folder ``instance_ids`` of 16-bit PNGs, if all things are of one class, none overlap and none are crowds.
+    classes
+        ``classes.json``: the things, for ``--classes`` with folders of predictions.
     most_objects
         Objects of the image that has most. Above 100, score with ``--max-dets 1 10 N`` and N at least this.
     """
@@ -38,6 +40,7 @@ class Truth(NamedTuple):
     instances: Path
     panoptic: Path | None
     instance_ids: Path | None
+    classes: Path
     most_objects: int
 
 
@@ -91,7 +94,8 @@ def export_truth(samples: ObjectSamples, folder: str | Path) -> Truth:
     found = write_json(root / "instances.json", {"images": images, "annotations": instances, "categories": things})
     document = {"images": images, "annotations": panoptic, "categories": listed}
     joined = write_json(root / "panoptic.json", document) if panoptic else None
-    return Truth(found, joined, root / "instance_ids" if plain else None, most)
+    classes = write_json(root / "classes.json", {"categories": things})
+    return Truth(found, joined, root / "instance_ids" if plain else None, classes, most)
 
 
 def export_images(samples: ObjectSamples, folder: str | Path) -> Path:

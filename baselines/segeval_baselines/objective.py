@@ -11,13 +11,14 @@ from segeval.errors import SegevalError
 from segeval.losses import LOSSES
 from segeval_baselines.blocks import Logits
 from segeval_baselines.datasets import VOID
-from segeval_baselines.recipes import Recipe
+from segeval_baselines.recipes import BORDER_LOSS, Recipe
 
-Objective = Callable[[Logits, Tensor], Tensor]
+Objective = Callable[..., Tensor]
+"""Of logits, labels and, where the batch has them, weights of the pixels."""
 
 
 def pixel_loss(recipe: Recipe, class_weights: list[float] | None) -> nn.Module:
-    """The recipe's loss as a module of (logits, labels) that leaves void pixels out.
+    """The recipe's loss as a module of (logits, labels) that leaves void pixels out; U-Net's takes `weight_map` too.
 
     Raises
     ------
@@ -26,10 +27,15 @@ def pixel_loss(recipe: Recipe, class_weights: list[float] | None) -> nn.Module:
     """
     info = LOSSES.get(recipe.loss)
     plain = [name for name, entry in LOSSES.items() if not entry.needs]
-    if info is None or info.needs:
+    if recipe.loss == BORDER_LOSS:
+        plain.append(recipe.loss)
+    if info is None or recipe.loss not in plain:
         why = "is no loss" if info is None else f"needs {', '.join(info.needs)} besides labels"
         raise SegevalError(f"{recipe.loss!r} {why}", remedy=f"take {', '.join(plain)}")
     options = dict(recipe.loss_options)
+    if recipe.loss == BORDER_LOSS:
+        # They shape the weights, which come with the batch.
+        options = {name: value for name, value in options.items() if name not in ("w0", "sigma")}
     if class_weights is not None:
         options["weight"] = torch.tensor(class_weights)
     try:
@@ -42,10 +48,11 @@ def objective(recipe: Recipe, class_weights: list[float] | None, device: torch.d
     """The function that training minimises: loss of the main logits plus the weighted ones of auxiliary heads."""
     module = pixel_loss(recipe, class_weights).to(device)
 
-    def total(logits: Logits, labels: Tensor) -> Tensor:
-        value: Tensor = module(logits.main.float(), labels)
+    def total(logits: Logits, labels: Tensor, weights: Tensor | None = None) -> Tensor:
+        more = {} if weights is None else {"weight_map": weights}
+        value: Tensor = module(logits.main.float(), labels, **more)
         for aux in logits.aux:
-            value = value + recipe.aux_weight * module(aux.float(), labels)
+            value = value + recipe.aux_weight * module(aux.float(), labels, **more)
         return value
 
     return total

@@ -13,6 +13,8 @@ from segeval.errors import SegevalError
 
 SCHEDULES = ("poly", "step", "constant")
 OPTIMISERS = ("adamw", "sgd")
+BORDER_LOSS = "border_cross_entropy"
+"""U-Net's loss: pixels weigh more where the background between two objects is narrow."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,17 @@ def _frozen(value: Any) -> Any:
 
 TINY = Recipe(image_scale=0.5)
 """Two CPU cores, a few minutes, from scratch: AdamW at half the image size."""
+
+UNET_NUCLEI = Recipe(
+    loss=BORDER_LOSS,
+    loss_options=(("w0", 10.0), ("sigma", 5.0)),
+    crop=(128, 128),
+    scales=(0.6, 1.6),
+    rotation=180.0,
+    colour=0.3,
+    clip=5.0,
+)
+"""Small objects that touch: full size, any turn, the weights of U-Net's paper."""
 
 FCN_FULL = Recipe(
     optimiser="sgd", rate=0.01, decay=5e-4, batch=20, warmup=0.02, scales=(1.0, 1.0), epochs=200, schedule="poly"

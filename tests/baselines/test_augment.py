@@ -22,14 +22,14 @@ def paired(height: int = 24, width: int = 32) -> Sample:
 
 def test_without_chance_the_view_is_the_image() -> None:
     sample = paired()
-    image, labels = random_view(np.random.default_rng(0), sample, (24, 32), STILL)
+    image, labels, _ = random_view(np.random.default_rng(0), sample, (24, 32), STILL)
     torch.testing.assert_close(image, torch.from_numpy(sample.image).permute(2, 0, 1) / 255, atol=1e-5, rtol=0)
     assert torch.equal(labels, torch.from_numpy(sample.labels).long())
 
 
 def test_mirroring_mirrors_both() -> None:
     sample = paired()
-    image, labels = random_view(np.random.default_rng(0), sample, (24, 32), Recipe(scales=(1.0, 1.0), flip=1.0))
+    image, labels, _ = random_view(np.random.default_rng(0), sample, (24, 32), Recipe(scales=(1.0, 1.0), flip=1.0))
     expected = torch.from_numpy(sample.image).permute(2, 0, 1).flip(-1) / 255
     torch.testing.assert_close(image, expected, atol=1e-5, rtol=0)
     assert torch.equal(labels, torch.from_numpy(sample.labels).long().flip(-1))
@@ -45,7 +45,7 @@ def test_mirroring_mirrors_both() -> None:
 )
 def test_image_and_labels_move_together(seed: int, zoom: float, rotation: float, elastic: float, border: int) -> None:
     recipe = Recipe(scales=(zoom, zoom), rotation=rotation, elastic=elastic)
-    image, labels = random_view(np.random.default_rng(seed), paired(), (20, 28), recipe, border)
+    image, labels, _ = random_view(np.random.default_rng(seed), paired(), (20, 28), recipe, border)
     assert image.shape == (3, 20 + 2 * border, 28 + 2 * border)
     assert labels.shape == (20, 28)
     inner = image[0, border : border + 20, border : border + 28] * 255 / 50
@@ -60,11 +60,11 @@ def test_image_and_labels_move_together(seed: int, zoom: float, rotation: float,
 
 def test_beyond_the_image_labels_are_void_and_the_image_is_mirrored() -> None:
     sample = paired(8, 8)
-    image, labels = random_view(np.random.default_rng(0), sample, (8, 8), STILL, border=4)
+    image, labels, _ = random_view(np.random.default_rng(0), sample, (8, 8), STILL, border=4)
     assert (labels != VOID).all()
     core = image[:, 4:12, 4:12]
     torch.testing.assert_close(image[:, :4, 4:12], core[:, :4].flip(1))
-    _, larger = random_view(np.random.default_rng(0), sample, (16, 16), STILL)
+    _, larger, _ = random_view(np.random.default_rng(0), sample, (16, 16), STILL)
     assert int((larger != VOID).sum()) == 64
 
 
