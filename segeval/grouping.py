@@ -5,15 +5,17 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segeval.errors import SegevalError
 from segeval.samples import Key
+
+T = TypeVar("T")
 
 
 def read_attributes(path: str | os.PathLike[str]) -> dict[str, dict[str, str]]:
@@ -83,6 +85,38 @@ def matched(keys: Sequence[Key], known: Mapping[Any, Any], what: str) -> list[An
             f"{what} name the image {strange[0]!r}{more}, which was not scored",
             remedy=f"take it out; scored images are named like {keys[0]!r}" if keys else "score some images",
         )
+    return out
+
+
+def by_key(known: Mapping[str, T], keys: Collection[Key], names: Mapping[str, Key]) -> dict[str, T]:
+    """What is known of images under their keys, where it names them by their files.
+
+    Parameters
+    ----------
+    known
+        By key or by name, with or without the ending of a file name.
+    keys
+        The keys; what names one of them stays.
+    names
+        Keys by the names of files.
+
+    Raises
+    ------
+    SegevalError
+        If an image is named in two ways.
+    """
+    there = {str(key) for key in keys}
+    out: dict[str, T] = {}
+    for image, value in known.items():
+        stem = os.path.splitext(image)[0]
+        name = image
+        if image not in there and stem not in there and (image in names or stem in names):
+            name = str(names[image] if image in names else names[stem])
+        if name in out:
+            raise SegevalError(
+                f"the image {name} is named twice, as {image!r} too", remedy="keep one line for each image"
+            )
+        out[name] = value
     return out
 
 

@@ -52,6 +52,7 @@ def option(
     flag: str = "",
     metavar: str = "",
     parse: Callable[[str], Any] = str,
+    needs: str = "",
 ) -> Any:
     """Declare a field of a rule once: constructor, command line, signature and JSON all read it from here.
 
@@ -69,8 +70,10 @@ def option(
         What the help shows for the value.
     parse
         Makes a value of one word of the command line, or None for a word that adds nothing.
+    needs
+        The switch without which this option has no effect.
     """
-    about = {"help": help, "choices": choices, "flag": flag, "metavar": metavar, "parse": parse}
+    about = {"help": help, "choices": choices, "flag": flag, "metavar": metavar, "parse": parse, "needs": needs}
     return field(default=default, metadata=about)
 
 

@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from segeval.errors import Caution, SegevalError
+from segeval.grouping import by_key
+from segeval.readers.coco_tables import keys_by_name
 from segeval.result import Result
+from segeval.samples import Key
 from segeval.tasks import saved_rule
 
 RECORD = "result.json"
+
+T = TypeVar("T")
 
 # Another version may round elsewhere; an edit moves more than this.
 CLOSE = 1e-9
 
 
-def load_run(folder: str | os.PathLike[str]) -> Result:
+def load_run(folder: str | os.PathLike[str], *, shards: bool = False) -> Result:
     """A saved run with its rows, whose figures are the ones that its rows give.
+
+    Parameters
+    ----------
+    folder
+        What ``score --out`` wrote.
+    shards
+        Whether a shard, which has rows and no figures, will do.
 
     Raises
     ------
@@ -29,6 +42,8 @@ def load_run(folder: str | os.PathLike[str]) -> Result:
     result = Result.load(folder)
     path = Path(folder) / RECORD
     if shard := result.provenance.get("shard"):
+        if shards and not result.values:
+            return result
         text = f"is shard {shard['index']} of {shard['of']}, no whole run"
         raise SegevalError(text, file=path, remedy="add the shards with segeval merge")
     if result.tally is None:
@@ -137,3 +152,29 @@ def load_found(folders: Sequence[Path]) -> tuple[dict[str, Result], list[Caution
     if not kept:
         raise left[0]
     return dict(zip(short_names(kept), found, strict=True)), [Caution("run-left-out", f"left out: {e}") for e in left]
+
+
+def under_keys(known: Mapping[str, T], results: Iterable[Result]) -> Mapping[str, T]:
+    """What is known of images under the keys of runs, where it names images of a COCO truth by their files.
+
+    Parameters
+    ----------
+    known
+        By image: its id, the name of its file, or this name without extension.
+    results
+        Runs that say where their truth is; one whose truth is gone, or is no COCO JSON, knows keys only.
+
+    Raises
+    ------
+    SegevalError
+        If an image is named in two ways.
+    """
+    runs = list(results)
+    keys = {key for run in runs if run.tally is not None for key in run.tally.keys}
+    there = {str(key) for key in keys}
+    names: dict[str, Key] = {}
+    if any(image not in there for image in known):
+        for gt in dict.fromkeys(str(run.provenance.get("gt", "")) for run in runs):
+            with contextlib.suppress(SegevalError):
+                names |= keys_by_name(gt) if gt else {}
+    return by_key(known, keys, names)

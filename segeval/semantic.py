@@ -59,10 +59,18 @@ class SemanticIoU:
     )
     resize: str = option("no", "predictions of another size: refuse, or resize", choices=("no", "nearest"))
     diagnose: bool = option(False, "keep what the analysis of errors needs; moves no number")
-    band: int = option(5, "with --diagnose: pixels around a truth's border that are its band", metavar="N", parse=int)
+    band: int = option(
+        5,
+        "with --diagnose: pixels around a truth's border that are its band",
+        metavar="N",
+        parse=int,
+        needs="diagnose",
+    )
 
     def __post_init__(self) -> None:
         check_choices(self)
+        if self.band < 1:
+            raise SegevalError(f"a band of {self.band} pixels is none", remedy="give --band 1 or more")
         if self.void is not None:
             object.__setattr__(self, "void", tuple(sorted(set(whole_numbers(self.void, "void")))))
         one = isinstance(self.exclude, (str, int))
@@ -84,8 +92,6 @@ class SemanticIoU:
             object.__setattr__(self, "taxonomy", self.taxonomy.without(self.void_values))
         if self.binary and self.taxonomy.ids != tuple(i for i in (0, 1) if i not in self.void_values):
             raise SegevalError("binary masks have the classes 0 and 1", remedy="leave out --classes or --binary")
-        if self.band < 1:
-            raise SegevalError(f"a band of {self.band} pixels is none", remedy="give --band 1 or more")
 
     @property
     def void_values(self) -> tuple[int, ...]:

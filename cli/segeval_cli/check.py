@@ -11,6 +11,7 @@ from segeval.errors import SegevalError
 from segeval.readers.remote import task_at
 from segeval_cli.progress import progress_bar
 from segeval_cli.score import add_inputs, chosen_options, reading_options
+from segeval_cli.usage import at_least
 
 
 def add_parser(commands: Any) -> None:
@@ -26,7 +27,7 @@ def add_parser(commands: Any) -> None:
     out = parser.add_argument_group("output")
     out.add_argument("--format", choices=("text", "json"), default="text", help="what is printed (default: text)")
     out.add_argument("--quiet", action="store_true", help="no progress on stderr")
-    out.add_argument("--workers", type=int, metavar="N", help="threads (default: one a core)")
+    out.add_argument("--workers", type=at_least(1), metavar="N", help="threads (default: one a core)")
 
 
 def run(args: argparse.Namespace) -> int:

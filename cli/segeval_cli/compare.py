@@ -11,11 +11,19 @@ from typing import TYPE_CHECKING, Any
 from segeval.errors import SegevalError
 from segeval.files import write_atomic
 from segeval.grouping import read_attributes
-from segeval.runs import load_runs
+from segeval.runs import load_runs, under_keys
 from segeval.stored import plain
-from segeval_cli.intervals import add_resampling_options, add_slices_option, group_numbers, groups_of, interval_of
+from segeval_cli.intervals import (
+    add_resampling_options,
+    add_slices_option,
+    check_settings,
+    group_numbers,
+    groups_of,
+    interval_of,
+)
 from segeval_cli.progress import print_cautions
 from segeval_cli.reporting import add_images_option, ready, write
+from segeval_cli.usage import at_least, checked, require_one_of
 
 if TYPE_CHECKING:
     from segeval.comparison import Comparison
@@ -45,12 +53,15 @@ def add_parser(commands: Any) -> None:
     add_slices_option(parser)
     out = parser.add_argument_group("output")
     out.add_argument(
-        "--out", metavar="FILE", help="also write a file: .html (a report), .md, .csv, .tex, .json or .txt"
+        "--out",
+        type=checked(form_of),
+        metavar="FILE",
+        help="also write a file: .html (a report), .md, .csv, .tex, .json or .txt",
     )
     add_images_option(out)
     out.add_argument("--format", choices=FORMS, default="text", help="what is printed (default: text)")
     out.add_argument("--quiet", action="store_true", help="no notes on stderr")
-    out.add_argument("--workers", type=int, metavar="N", help="threads (default: one a core)")
+    out.add_argument("--workers", type=at_least(1), metavar="N", help="threads (default: one a core)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -61,13 +72,16 @@ def run(args: argparse.Namespace) -> int:
 
     form = form_of(args.out)
     ready(args, args.out if form == "html" else None)
+    check_settings(args)
     attributes = read_attributes(args.slices) if args.slices else None
+    runs = load_runs(args.runs)
+    require_one_of(args, "--metric", [args.metric] if args.metric else [], [n for r in runs.values() for n in r.values])
     found = compare(
-        load_runs(args.runs),
+        runs,
         interval=interval_of(args, len(args.runs)),
         allow=args.allow,
         metric=args.metric,
-        groups=groups_of(args),
+        groups=groups_of(args, runs.values()),
         workers=args.workers,
     )
     slices = None if attributes is None else sliced(found, attributes, args)
@@ -87,7 +101,7 @@ def sliced(found: Comparison, attributes: Mapping[str, Mapping[str, str]], args:
     return [
         slice_result(
             s.result,
-            attributes,
+            under_keys(attributes, [s.result]),
             interval=found.interval,
             groups=group_numbers(s.result, args),
             workers=args.workers,

@@ -11,6 +11,7 @@ from segeval.conversion.merging import OVERLAPS, Merging
 from segeval.conversion.targets import SHAPES
 from segeval.errors import SegevalError
 from segeval_cli.progress import notice, print_cautions, progress_bar
+from segeval_cli.usage import at_least, class_list
 
 FORMS = tuple(SHAPES)
 
@@ -32,7 +33,9 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--out", required=True, metavar="DST", help="a folder, or the JSON of a COCO form")
     parser.add_argument("--from", dest="form", choices=FORMS, metavar="FORM", help="force the form of SRC")
     data = parser.add_argument_group("data")
-    data.add_argument("--classes", metavar="FILE|N", help="the classes of SRC, if it does not list them")
+    data.add_argument(
+        "--classes", type=class_list, metavar="FILE|N", help="the classes of SRC, if it does not list them"
+    )
     data.add_argument("--gt", metavar="JSON", help="COCO JSON with the images and classes of SRC (results need it)")
     data.add_argument("--suffix", default="", metavar="TEXT", help="only files of SRC whose names end so")
     data.add_argument(
@@ -41,7 +44,7 @@ def add_parser(commands: Any) -> None:
     data.add_argument("--to-void", type=int, metavar="N", help="void in DST (labels: 255, coded maps: 0)")
     classes = parser.add_argument_group("classes")
     classes.add_argument("--map", metavar="FILE", help="JSON or CSV of from,to: ids or names; void takes a class away")
-    classes.add_argument("--to-classes", metavar="FILE|N", help="the classes after --map")
+    classes.add_argument("--to-classes", type=class_list, metavar="FILE|N", help="the classes after --map")
     merge = parser.add_argument_group("masks that become one map")
     merge.add_argument(
         "--overlap", choices=OVERLAPS, help="pixels of several masks: refuse, the first in the file, the higher score"
@@ -54,7 +57,7 @@ def add_parser(commands: Any) -> None:
     merge.add_argument("--stuff-area", type=int, metavar="N", help="leave out stuff of --semantic below N pixels")
     merge.add_argument("--stuff", action="store_true", help="panoptic to instances: each stuff segment as one too")
     parser.add_argument("--overwrite", action="store_true", help="write over what is there")
-    parser.add_argument("--workers", type=int, metavar="N", help="threads (default: one a core)")
+    parser.add_argument("--workers", type=at_least(1), metavar="N", help="threads (default: one a core)")
     parser.add_argument("--quiet", action="store_true", help="no progress and no notes on stderr")
 
 
@@ -117,8 +120,6 @@ def _check(args: argparse.Namespace) -> None:
         refuse("--min-score nan is no number")
     if args.stuff_area is not None and args.stuff_area < 0:
         refuse(f"--stuff-area {args.stuff_area} is below 0")
-    if args.workers is not None and args.workers < 1:
-        refuse(f"--workers {args.workers} is below 1")
     for name in ("src", "out"):
         if not getattr(args, name):  # an unset variable of a shell; it would mean the current folder
             raise SegevalError(f"the path of {name} is empty", remedy="give a folder or a file")

@@ -9,6 +9,7 @@ from typing import Any
 
 from segeval.result import Result
 from segeval.tables import Table, percent, to_text
+from segeval_cli.usage import at_least
 
 # The figures that a person compares first, task by task; and where each side of a task lies.
 HEADLINES = {
@@ -30,19 +31,9 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--out", default="segeval-demo", metavar="DIR", help="where it all goes (default: ./segeval-demo)"
     )
-    parser.add_argument("--images", type=_at_least(1), default=24, metavar="N", help="how many scenes (default: 24)")
-    parser.add_argument("--seed", type=_at_least(0), default=0, metavar="N", help="which scenes (default: 0)")
+    parser.add_argument("--images", type=at_least(1), default=24, metavar="N", help="how many scenes (default: 24)")
+    parser.add_argument("--seed", type=at_least(0), default=0, metavar="N", help="which scenes (default: 0)")
     parser.add_argument("--quiet", action="store_true", help="no progress and no notes on stderr")
-
-
-def _at_least(least: int) -> Any:
-    def number(text: str) -> int:
-        value = int(text)
-        if value < least:
-            raise argparse.ArgumentTypeError(f"{text} is below {least}")
-        return value
-
-    return number
 
 
 def run(args: argparse.Namespace) -> int:

@@ -6,7 +6,6 @@ import argparse
 import math
 import sys
 
-from segeval.errors import SegevalError
 from segeval.result import Result
 
 GATE_FAILED = 3
@@ -45,11 +44,11 @@ def gate_code(result: Result, args: argparse.Namespace) -> int:
     Raises
     ------
     SegevalError
-        If a gate can't be judged: no such value, no such run, or one that can't be compared.
+        If a gate can't be judged: no such run, or one that can't be compared.
     """
     for name, _ in args.fail_under:
         if name not in result.values:
-            raise SegevalError(f"--fail-under names no value: {name}", remedy=f"give one of {', '.join(result.values)}")
+            args.parser.error(f"--fail-under names no value: {name}; give one of {', '.join(result.values)}")
     failures = [line for name, bar in args.fail_under if (line := under(result, name, bar))]
     if args.fail_if_worse and (line := worse(result, args)):
         failures.append(line)
@@ -74,7 +73,7 @@ def worse(result: Result, args: argparse.Namespace) -> str:
 
     interval = interval_of(args)
     both = {"the baseline": load_run(args.fail_if_worse), "this run": result}
-    found = compare(both, interval=interval, groups=groups_of(args), workers=args.workers)
+    found = compare(both, interval=interval, groups=groups_of(args, both.values()), workers=args.workers)
     headline = next(d for d in found.differences if d.metric == found.metric)
     if math.isnan(headline.value) or math.isnan(headline.p):
         return f"the difference in {found.metric} from {args.fail_if_worse} is undefined"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from segeval.grouping import group_of_image, read_attributes, read_groups
 from segeval.resampling import METHODS, Interval
 from segeval.result import Result
+from segeval.runs import under_keys
+from segeval_cli.usage import as_usage
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,9 +58,30 @@ def interval_of(args: argparse.Namespace, runs: int = 1) -> Interval:
     return Interval.for_pairs(pairs, **{name: value for name, value in given.items() if value is not None})
 
 
-def groups_of(args: argparse.Namespace) -> Mapping[str, str] | None:
-    """The group of each image, or None."""
-    return None if args.groups is None else read_groups(args.groups)
+def groups_of(args: argparse.Namespace, results: Iterable[Result] = ()) -> Mapping[str, str] | None:
+    """The group of each image of runs, or None."""
+    return None if args.groups is None else under_keys(read_groups(args.groups), results)
+
+
+def check_settings(args: argparse.Namespace, used: bool = True, by: str = "") -> None:
+    """Refuse, as usage, settings that are impossible, and those that nothing uses.
+
+    Parameters
+    ----------
+    args
+        The options.
+    used
+        Whether anything is resampled.
+    by
+        The options that would use them.
+    """
+    given = [
+        f"--{name}" for name in ("level", "resamples", "seed", "method", "groups") if getattr(args, name) is not None
+    ]
+    if given and not used:
+        args.parser.error(f"{given[0]} has no effect without {by}")
+    with as_usage(args):
+        interval_of(args)
 
 
 def check_early(args: argparse.Namespace) -> None:
@@ -67,16 +90,18 @@ def check_early(args: argparse.Namespace) -> None:
     Raises
     ------
     SegevalError
-        For an impossible setting, or a file that can't be used.
+        For a file that can't be used.
     """
-    interval_of(args)
+    baseline = getattr(args, "fail_if_worse", None)
+    by = "--intervals or --fail-if-worse" if hasattr(args, "fail_if_worse") else "--intervals"
+    check_settings(args, bool(args.intervals or baseline), by)
     groups_of(args)
     if args.slices:
         read_attributes(args.slices)
-    if getattr(args, "fail_if_worse", None):
+    if baseline:
         from segeval.runs import load_run
 
-        load_run(args.fail_if_worse)
+        load_run(baseline)
 
 
 def with_intervals(result: Result, args: argparse.Namespace) -> Result:
@@ -91,7 +116,7 @@ def with_intervals(result: Result, args: argparse.Namespace) -> Result:
 
 def group_numbers(result: Result, args: argparse.Namespace) -> NDArray[np.int64] | None:
     """The group of each image of a result by number, or None."""
-    groups = groups_of(args)
+    groups = groups_of(args, [result])
     return None if groups is None or result.tally is None else group_of_image(result.tally.keys, groups)
 
 
@@ -103,7 +128,7 @@ def slices_of(result: Result, args: argparse.Namespace) -> Slices | None:
 
     return slice_result(
         result,
-        read_attributes(args.slices),
+        under_keys(read_attributes(args.slices), [result]),
         interval=interval_of(args) if args.intervals else None,
         groups=group_numbers(result, args),
         workers=args.workers,

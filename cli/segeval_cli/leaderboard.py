@@ -8,8 +8,9 @@ from typing import Any
 from segeval.files import write_atomic
 from segeval.runs import find_runs, load_found
 from segeval_cli.compare import FORMS, form_of
-from segeval_cli.intervals import add_resampling_options, groups_of, interval_of
+from segeval_cli.intervals import add_resampling_options, check_settings, groups_of, interval_of
 from segeval_cli.progress import print_cautions
+from segeval_cli.usage import at_least, checked, require_one_of
 
 
 def add_parser(commands: Any) -> None:
@@ -20,15 +21,18 @@ def add_parser(commands: Any) -> None:
         description="Rank all runs found in folders, a table for each task. Systems that share a letter are not "
         "significantly different. Nothing is scored again.",
     )
+    parser.set_defaults(parser=parser)
     parser.add_argument("places", nargs="+", metavar="RUN|DIR", help="runs, or folders that hold runs")
     parser.add_argument("--sort", metavar="NAME", help="the value that ranks (default: mIoU, PQ or AP)")
     parser.add_argument("--columns", nargs="+", metavar="NAME", help="the values shown")
     add_resampling_options(parser.add_argument_group("intervals"))
     out = parser.add_argument_group("output")
-    out.add_argument("--out", metavar="FILE", help="also write a file: .html, .md, .csv, .tex, .json or .txt")
+    out.add_argument(
+        "--out", type=checked(form_of), metavar="FILE", help="also write a file: .html, .md, .csv, .tex, .json or .txt"
+    )
     out.add_argument("--format", choices=FORMS, default="text", help="what is printed (default: text)")
     out.add_argument("--quiet", action="store_true", help="no notes on stderr")
-    out.add_argument("--workers", type=int, metavar="N", help="threads (default: one a core)")
+    out.add_argument("--workers", type=at_least(1), metavar="N", help="threads (default: one a core)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -36,15 +40,19 @@ def run(args: argparse.Namespace) -> int:
     from segeval.ranking import rank_runs
     from segeval.ranking_tables import render
 
+    check_settings(args)
     form = form_of(args.out)
     runs, left_out = load_found(find_runs(args.places))
     print_cautions(tuple(left_out), args.quiet)
+    known = [name for run in runs.values() for name in run.values]
+    require_one_of(args, "--sort", [args.sort] if args.sort else [], known)
+    require_one_of(args, "--columns", args.columns or [], known)
     boards = rank_runs(
         runs,
         sort=args.sort,
         columns=args.columns,
         interval=interval_of(args, len(runs)),
-        groups=groups_of(args),
+        groups=groups_of(args, runs.values()),
         workers=args.workers,
     )
     for board in boards:

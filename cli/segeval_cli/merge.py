@@ -10,6 +10,7 @@ from segeval.shards import merge_runs
 from segeval_cli.intervals import add_interval_options, check_early, slices_of, with_intervals
 from segeval_cli.progress import print_cautions
 from segeval_cli.score import FORMS, rendered
+from segeval_cli.usage import at_least
 
 
 def add_parser(commands: Any) -> None:
@@ -20,12 +21,13 @@ def add_parser(commands: Any) -> None:
         description="Add the runs that segeval score --shard I/N wrote, in any order, and score the whole: the same "
         "bits as one run gives. Runs of other images under the same rule add too. Overlaps and gaps are refused.",
     )
+    parser.set_defaults(parser=parser)
     parser.add_argument("runs", nargs="+", metavar="RUN", help="folders made by segeval score --out")
     add_interval_options(parser)
     parser.add_argument("--out", metavar="DIR", help="save the whole run")
     parser.add_argument("--format", choices=FORMS, default="text", help="what is printed (default: text)")
     parser.add_argument("--quiet", action="store_true", help="no notes on stderr")
-    parser.add_argument("--workers", type=int, metavar="N", help="threads that resample (default: one a core)")
+    parser.add_argument("--workers", type=at_least(1), metavar="N", help="threads that resample (default: one a core)")
 
 
 def run(args: argparse.Namespace) -> int:

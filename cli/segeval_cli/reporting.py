@@ -32,14 +32,14 @@ def ready(args: argparse.Namespace, path: str | None) -> None:
     Raises
     ------
     SegevalError
-        If jinja2 is not installed, the file's name ends in something else than .html, or --images is no folder.
+        If jinja2 is not installed, or --images is no folder.
     """
     if path is None:
         if args.images:
-            raise SegevalError("--images is for a report", remedy="give the report's file as well")
+            args.parser.error("--images has no effect without a report: give its file as well")
         return
     if Path(path).suffix.lower() not in (".html", ".htm"):
-        raise SegevalError("a report is a page", file=path, remedy="end its name in .html")
+        args.parser.error(f"{path}: a report is a page; end its name in .html")
     from segeval.report.document import require_jinja
 
     require_jinja()

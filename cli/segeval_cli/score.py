@@ -14,7 +14,7 @@ from segeval.evaluation import score
 from segeval.files import require_writable, write_atomic
 from segeval.metric import options
 from segeval.readers.classes import read_map
-from segeval.readers.formats import FORMATS
+from segeval.readers.formats import FORMATS, check_format
 from segeval.readers.pairing import MISSING as POLICIES
 from segeval.readers.remote import task_at
 from segeval.result import Result
@@ -26,6 +26,7 @@ from segeval_cli.progress import print_cautions, progress_bar
 from segeval_cli.reporting import add_report_options, ready
 from segeval_cli.reporting import write as write_report
 from segeval_cli.spreading import add_spreading_options, check_spreading, clear_parts, spreading
+from segeval_cli.usage import as_usage, class_list
 
 if TYPE_CHECKING:
     from segeval.slices import Slices
@@ -60,7 +61,10 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
     data.add_argument("--gt", required=True, metavar="PATH", help="truth: a folder or a file")
     data.add_argument("--task", choices=tuple(TASKS), help="told from the truth where that is possible")
     data.add_argument(
-        "--classes", metavar="FILE|N", help="a count, a text file of names, or a JSON (default: the truth's)"
+        "--classes",
+        type=class_list,
+        metavar="FILE|N",
+        help="a count, a text file of names, or a JSON (default: the truth's)",
     )
     data.add_argument(
         "--missing", choices=POLICIES, default="error", help="truths without a prediction (default: error)"
@@ -81,11 +85,11 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
     for name, tasks in offered.items():
         about = next(options(TASKS[t])[name] for t in tasks)
         of = "" if len(tasks) == len(TASKS) else f" [{', '.join(tasks)}]"
-        _add_option(rules, name, about.default, about.metadata, of)
+        _add_option(rules, name, about, of)
 
 
-def _add_option(group: Any, name: str, default: Any, about: Any, of: str) -> None:
-    flag = about["flag"] or "--" + name.replace("_", "-")
+def _add_option(group: Any, name: str, field: Any, of: str) -> None:
+    flag, default, about = _flag(name, field), field.default, field.metadata
     text = (about["help"] + of).replace("%", "%%")
     if isinstance(default, bool):
         group.add_argument(flag, dest=name, action="store_const", const=True, help=text)
@@ -97,8 +101,13 @@ def _add_option(group: Any, name: str, default: Any, about: Any, of: str) -> Non
 
 
 def chosen_options(args: argparse.Namespace, task: str) -> dict[str, Any]:
-    """The rule's options that were given; one of another task is a usage error."""
+    """The rule's options that were given; one of another task, or without effect, is a usage error."""
     rule = TASKS[task]
+    for side in ("pred", "gt"):
+        form = getattr(args, f"{side}_format")
+        if form:
+            with as_usage(args):
+                check_format(form, task)
     mine = {f.name for f in fields(rule)}
     chosen: dict[str, Any] = {}
     for other in TASKS.values():
@@ -107,14 +116,25 @@ def chosen_options(args: argparse.Namespace, task: str) -> dict[str, Any]:
             if value is None or name in chosen:
                 continue
             if name not in mine:
-                flag = about.metadata["flag"] or "--" + name.replace("_", "-")
-                args.parser.error(f"{flag} is no option of the {task} task")
+                args.parser.error(f"{_flag(name, about)} is no option of the {task} task")
             chosen[name] = tuple(v for v in value if v is not None) if isinstance(value, list) else value
+    for name, about in options(rule).items():
+        other_name = about.metadata["needs"]
+        if name in chosen and other_name and other_name not in chosen:
+            needed = _flag(other_name, options(rule)[other_name])
+            args.parser.error(f"{_flag(name, about)} has no effect without {needed}")
+    with as_usage(args):
+        rule(**chosen)
     maps = {"map_truth": args.map_gt or args.map, "map_prediction": args.map_pred or args.map}
     if any(maps.values()) and "map_truth" not in mine:
         args.parser.error(f"--map is no option of the {task} task")
     chosen |= {name: read_map(path) for name, path in maps.items() if path}
     return chosen
+
+
+def _flag(name: str, about: Any) -> str:
+    flag: str = about.metadata["flag"] or "--" + name.replace("_", "-")
+    return flag
 
 
 def reading_options(args: argparse.Namespace) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from segeval.result import Result
+from segeval.runs import load_run
 from segeval_cli.progress import print_cautions
 from segeval_cli.score import FORMS
 
@@ -22,7 +22,7 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Load and print."""
-    result = Result.load(args.run)
+    result = load_run(args.run, shards=True)
     print_cautions(result.warnings, args.quiet)
     print(result.render(args.format))
     return 0

@@ -11,6 +11,11 @@ from segeval.readers.json_files import integer, read_json
 from segeval.readers.mounts import present
 from segeval.taxonomy import Colour, Taxonomy
 
+# The longest names in use are lists of synonyms, of up to a hundred characters (ADE20K).
+LONGEST_NAME = 120
+
+_MARKUP = ("#", "|", "`", "<", "- ", "* ", "> ", "//", "/*", "---", "===", "[", "{", "@", "$", '"')
+
 
 def read_classes(text: str) -> tuple[Taxonomy, tuple[int, ...] | None]:
     """The taxonomy that ``--classes`` names, and the void values if the file tells them.
@@ -25,7 +30,7 @@ def read_classes(text: str) -> tuple[Taxonomy, tuple[int, ...] | None]:
     Raises
     ------
     SegevalError
-        If it is none of these.
+        If it is none of these, or its lines can't be names of classes.
     """
     if text.strip().isdigit():
         return Taxonomy.of_count(int(text)), None
@@ -40,10 +45,47 @@ def read_classes(text: str) -> tuple[Taxonomy, tuple[int, ...] | None]:
         raise SegevalError(f"can't be read ({error.strerror})", file=text, remedy="check the path") from None
     except UnicodeDecodeError:
         raise SegevalError("is not UTF-8 text", file=text, remedy="give a text file with one name a line") from None
-    names = [line.strip() for line in lines if line.strip()]
-    if not names:
-        raise SegevalError("holds no name", file=text, remedy="write one class name a line")
+    names = _names(lines, text)
     return Taxonomy.of_names(names), None
+
+
+def _names(lines: list[str], path: str) -> list[str]:
+    """One name a line; blank lines are passed over.
+
+    Raises
+    ------
+    SegevalError
+        If there is none, for a line that can't be the name of a class, and for a name given twice.
+    """
+    first: dict[str, int] = {}
+    for number, line in enumerate(lines, 1):
+        name = line.strip()
+        if not name:
+            continue
+        if reason := _no_name(name):
+            shown = name if len(name) <= 40 else name[:37] + "..."
+            text = f"line {number} is no class name ({reason}): {shown!r}"
+            raise SegevalError(text, file=path, remedy="give a text file with one class name a line, or a JSON")
+        if name in first:
+            text = f"lines {first[name]} and {number} give the same name, {name!r}"
+            raise SegevalError(text, file=path, remedy="give each class its own name")
+        first[name] = number
+    if not first:
+        raise SegevalError("holds no name", file=path, remedy="write one class name a line")
+    return list(first)
+
+
+def _no_name(name: str) -> str:
+    """Why a line is not the name of a class, or nothing: prose, markup and code pass for names all too easily."""
+    if len(name) > LONGEST_NAME:
+        return f"{len(name)} characters"
+    if not name.isprintable():
+        return "control characters"
+    if name.startswith(_MARKUP) or "](" in name or "=" in name:
+        return "markup or code"
+    if name.endswith((".", ":", ";", "!", "?", "{", "[", "(", ",")):
+        return "the end of a sentence or of a line of code"
+    return ""
 
 
 def _from_json(data: Any, path: Path) -> tuple[Taxonomy, tuple[int, ...] | None]:

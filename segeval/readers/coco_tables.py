@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 from segeval.errors import SegevalError
 from segeval.readers.coco_files import Mapped
+from segeval.readers.coco_panoptic import find_json
 from segeval.readers.json_files import read_json
+from segeval.readers.remote import located
 from segeval.samples import Key
 
 
@@ -72,6 +75,34 @@ def image_entries(tables: dict[str, Any]) -> dict[Key, dict[str, Any]]:
     if not isinstance(listed, list):
         return {}
     return {e["id"]: e for e in listed if isinstance(e, dict) and isinstance(e.get("id"), (int, str))}
+
+
+def keys_by_name(gt: str | os.PathLike[str]) -> dict[str, Key]:
+    """The images of a truth that is a COCO JSON by the names of their files: whole, without extension, without folder.
+
+    Empty for any other truth. A name that two images share tells nothing, and is left out.
+
+    Raises
+    ------
+    SegevalError
+        If the truth can't be read.
+    """
+    place = located(gt)
+    path = place.path
+    if path.is_dir():
+        path = find_json(path) or path
+    if path.suffix.lower() != ".json":
+        return {}
+    found: dict[str, Key] = {}
+    shared: set[str] = set()
+    for key, entry in image_entries(read_tables(path)).items():
+        stem = file_stem(entry)
+        if stem is None:
+            continue
+        for name in {str(entry["file_name"]), stem, Path(str(entry["file_name"])).name, Path(stem).name}:
+            if found.setdefault(name, key) != key:
+                shared.add(name)
+    return {name: key for name, key in found.items() if name not in shared}
 
 
 def file_stem(entry: dict[str, Any]) -> str | None:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from segeval.errors import SegevalError
 from segeval.instance import InstanceAP
+from segeval.readers.coco_tables import file_stem, image_entries, read_tables
 from segeval.readers.instance_folders import open_instance
 from segeval.readers.opening import open_panoptic, open_semantic
 from segeval.readers.pairing import PairedSource, is_hidden, plain_name
@@ -55,6 +56,7 @@ class Files:
         self.taxonomy = taxonomy
         self.least = 0.0
         self.source: PairedSource
+        self.names: dict[Key, str] = {}
         if isinstance(self.rule, SemanticIoU):
             self.source = open_semantic(pred, gt, taxonomy=self.rule.taxonomy, **reading)
         elif isinstance(self.rule, InstanceAP):
@@ -62,6 +64,9 @@ class Files:
             rows = self.rule.per_image(result.tally) if result.tally is not None else []
             self.least = float(rows[0]["score"]) if rows else 0.0
             self.rule = replace(self.rule, diagnose=True)
+            if self.source.truth.by_id:
+                entries = image_entries(read_tables(gt))
+                self.names = {key: stem for key, entry in entries.items() if (stem := file_stem(entry))}
         else:
             self.source = open_panoptic(pred, gt, taxonomy=taxonomy, void=self.rule.void_values, **reading)
         tally = result.tally
@@ -69,7 +74,7 @@ class Files:
 
     def name(self, key: Key) -> str:
         """The name under which the image pairs with files."""
-        return self.source.truth.name(key)
+        return self.names.get(key) or self.source.truth.name(key)
 
     def layers(self, key: Key, side: int) -> Layers:
         """What is to be shown of one image, its longer side at most `side` pixels.

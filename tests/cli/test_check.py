@@ -384,6 +384,6 @@ def test_sides_in_formats_that_do_not_meet(capsys: Capsys, tmp_path: Path) -> No
     for words in (
         ("--task", "panoptic", "--gt", gt, "--pred", tmp_path / "rgb.png"),
         ("--task", "instance", "--gt", gt, "--pred", tmp_path / "pred.json"),
-        ("--task", "semantic", "--gt", gt, "--pred", gt, "--gt-format", "coco-panoptic"),
     ):
         assert both(capsys, *words).code == 1
+    assert both(capsys, "--task", "semantic", "--gt", gt, "--pred", gt, "--gt-format", "coco-panoptic").code == 2

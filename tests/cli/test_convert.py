@@ -101,7 +101,7 @@ USAGE = {
     "share": (["--to", "semantic", "--most-covered", "2"], "--most-covered 2.0 is not from 0 to 1"),
     "score": (["--to", "semantic", "--min-score", "nan"], "--min-score nan is no number"),
     "area": (["--to", "panoptic", "--semantic", "z", "--stuff-area", "-1"], "--stuff-area -1 is below 0"),
-    "workers": (["--to", "semantic", "--workers", "0"], "--workers 0 is below 1"),
+    "workers": (["--to", "semantic", "--workers", "0"], "argument --workers: 0 is below 1"),
 }
 
 

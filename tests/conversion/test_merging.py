@@ -14,7 +14,7 @@ from segeval import SegevalError
 from segeval.conversion import Merging
 from segeval.conversion.content import Partition, Segment, Stack, keep, numbered, unite
 from segeval.conversion.merging import confident, flatten, with_stuff
-from segeval.conversion.sources import runs_of_instances
+from segeval.decoding import runs_of_instances
 from segeval.masks import as_instances
 
 Masks = Any
@@ -22,7 +22,7 @@ Masks = Any
 
 def stack(masks: Masks, segments: list[Segment]) -> Stack:
     found = as_instances({"masks": np.asarray(masks, bool)}, "prediction")
-    return Stack(runs_of_instances(found, "x", 1), tuple(segments))
+    return Stack(runs_of_instances(found), tuple(segments))
 
 
 def problem(seed: int) -> tuple[Masks, list[Segment]]:
