@@ -38,7 +38,7 @@ class Fetched:
         self._event: Any = None
         for tensor in tensors:
             if tensor.is_cuda:
-                host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+                host = torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu", pin_memory=True)
                 self._host.append(host.copy_(tensor, non_blocking=True))
             else:
                 self._host.append(tensor)
@@ -119,7 +119,7 @@ def count_semantic(rule: Any, prediction: Tensor, truth: Tensor) -> tuple[int, S
         return None
     labels = prediction.argmax(-3) if values is not None else labels_of(rule, prediction, truth.ndim)
     if values is not None and values != list(range(len(values))):
-        labels = torch.tensor(values, device=labels.device)[labels]
+        labels = _names(tuple(values), labels.device)[labels]
     height, width = truth.shape[-2:]
     flat = [side.reshape(images, -1).long() for side in (truth, labels)]
     places, strange = zip(*(_places(side, names) for side, names in zip(flat, known, strict=True)), strict=True)
@@ -144,23 +144,35 @@ def known_labels(rule: Any, side: str) -> NDArray[np.int64]:
     return np.array(sorted(label for label in known if 0 <= label < NOTHING), np.int64)
 
 
+def sent(array: NDArray[Any], device: torch.device) -> Tensor:
+    """An array on a device, without waiting for what the device has still to do: that takes pinned memory."""
+    host = torch.from_numpy(array)
+    return host.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else host.to(device)
+
+
+@functools.lru_cache(maxsize=64)
+def _names(values: tuple[int, ...], device: Any) -> Tensor:
+    """Labels by place, on a device."""
+    return sent(np.array(values, np.int64), device)
+
+
 @functools.lru_cache(maxsize=64)
 def _lookup(names: tuple[int, ...], device: Any) -> Tensor:
     """Places of labels, one entry for each label up to the largest known, and one more for all beyond."""
     table = np.full(names[-1] + 2, len(names), np.int32)
     table[np.array(names)] = np.arange(len(names))
-    return torch.from_numpy(table).to(device)
+    return sent(table, device)
 
 
 def _places(labels: Tensor, names: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
     """Places (N, pixels) of labels among known ones, their number for others; and the smallest of the others (N)."""
     end = int(names[-1]) + 1
     if end <= 2**20:
-        inside = torch.where((labels < 0) | (labels > end), end, labels)
+        inside = labels.masked_fill((labels < 0) | (labels > end), end)
         places = _lookup(tuple(names.tolist()), labels.device)[inside]
     else:
-        places = _found(labels, torch.from_numpy(names).to(labels.device))
-    others = torch.where(places == len(names), labels, _NEVER)
+        places = _found(labels, _names(tuple(names.tolist()), labels.device))
+    others = labels.masked_fill(places != len(names), _NEVER)
     return places.long(), others.amin(1)
 
 
@@ -169,7 +181,7 @@ def _found(labels: Tensor, ascending: Tensor) -> Tensor:
     if not len(ascending):
         return torch.zeros_like(labels)
     at = torch.searchsorted(ascending, labels).clamp_(max=len(ascending) - 1)
-    return torch.where(ascending[at] == labels, at, len(ascending))
+    return at.masked_fill(ascending[at] != labels, len(ascending))
 
 
 def _tables(truth: Tensor, prediction: Tensor, rows: int, columns: int) -> Tensor:
@@ -269,7 +281,7 @@ def _ids(pixels: Tensor, void: tuple[int, ...]) -> Tensor:
     ids = pixels.reshape(1, -1).long()
     for value in void:
         if value:
-            ids = torch.where(ids == value, 0, ids)
+            ids = ids.masked_fill(ids == value, 0)
     return ids
 
 
@@ -278,8 +290,8 @@ def _one_panoptic(sides: list[Tensor], listed: list[NDArray[np.int64]]) -> list[
     places, strange = [], []
     for ids, known in zip(sides, listed, strict=True):
         names = np.concatenate([[0], known])
-        places.append(_found(ids, torch.from_numpy(names).to(ids.device, non_blocking=True)))
-        strange.append(torch.where(places[-1] == len(names), ids, _NEVER).amin())
+        places.append(_found(ids, sent(names, ids.device)))
+        strange.append(ids.masked_fill(places[-1] != len(names), _NEVER).amin())
     table = _tables(places[0], places[1], len(listed[0]) + 2, len(listed[1]) + 2)
     # The bytes of the colours: ids beyond three bytes can't be listed, and are refused.
     colours = _bytes(sides[0], torch.int32).view(1, -1, 4)[..., :3].reshape(1, -1)
