@@ -44,15 +44,20 @@ class Found:
         (N, 4) float32 x1, y1, x2, y2, as the box head says, not of the masks.
     masks
         COCO's compressed run lengths, one text for each.
-    size
-        Height and width of the image.
+    top
+        (H, W) int32: of the pixel's instances the place of the best, from 1; 0 where there is none.
     """
 
     labels: NDArray[np.int64]
     scores: NDArray[np.float32]
     boxes: NDArray[np.float32]
     masks: tuple[str, ...]
-    size: tuple[int, int]
+    top: NDArray[np.int32]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the image."""
+        return self.top.shape[0], self.top.shape[1]
 
     def as_prediction(self) -> dict[str, Any]:
         """What `segeval.Accumulator` and `segeval.score` take."""
@@ -150,13 +155,14 @@ class ObjectPredictor:
         """The instances of an image (H, W, 3); a detection whose mask has no pixel is left out."""
         size = (image.shape[0], image.shape[1])
         found, _ = self.look(image)
-        texts, kept = [], []
+        texts, kept, top = [], [], np.zeros(size, np.int32)
         for place, mask in enumerate(_pasted(found, size)):
             if mask.any():
                 texts.append(str(encode_mask(mask)["counts"]))
                 kept.append(place)
+                top[mask & (top == 0)] = len(kept)
         labels, scores, boxes = (part.cpu().numpy()[kept] for part in (found.labels, found.scores, found.boxes))
-        return Found(np.array(thing_ids(self.taxonomy), np.int64)[labels - 1], scores, boxes, tuple(texts), size)
+        return Found(np.array(thing_ids(self.taxonomy), np.int64)[labels - 1], scores, boxes, tuple(texts), top)
 
     def panoptic(self, image: NDArray[np.uint8]) -> PanopticFound:
         """The panoptic map of an image (H, W, 3).

@@ -13,6 +13,7 @@ from segeval.taxonomy import Taxonomy
 from segeval_baselines.group import Group
 from segeval_baselines.object_inference import ObjectPredictor, most_detections, thing_ids
 from segeval_baselines.object_samples import ObjectSample, ObjectSamples
+from segeval_baselines.object_truth import panoptic_map
 from segeval_baselines.validation import spaced
 
 _ALONE = Group(0, 1, torch.device("cpu"))
@@ -58,7 +59,7 @@ def validate_objects(
             seen.update(prediction=found, truth=instance_truth(sample, samples.taxonomy), key=named)
         else:
             mapped = predictor.panoptic(sample.image)
-            truth = panoptic_truth(sample, samples.taxonomy)
+            truth = panoptic_map(sample, samples.taxonomy, key)
             seen.update(prediction=(mapped.ids, list(mapped.segments)), truth=truth, key=named)
     parts = group.gather(seen)
     for other in parts[1:]:
@@ -80,22 +81,3 @@ def instance_truth(sample: ObjectSample, taxonomy: Taxonomy) -> dict[str, Any]:
     """The objects of a sample, as `segeval.Accumulator` takes them."""
     labels = np.array(thing_ids(taxonomy), np.int64)[sample.labels - 1]
     return {"masks": sample.masks, "labels": labels, "crowd": sample.crowd, "size": sample.image.shape[:2]}
-
-
-def panoptic_truth(sample: ObjectSample, taxonomy: Taxonomy) -> tuple[Any, list[dict[str, int]]]:
-    """The objects and the stuff of a sample as one map with its segments."""
-    things = thing_ids(taxonomy)
-    ids = np.zeros(sample.image.shape[:2], np.int64)
-    segments: list[dict[str, int]] = []
-    for mask, label, crowd in zip(sample.masks, sample.labels.tolist(), sample.crowd.tolist(), strict=True):
-        segments.append({"id": len(segments) + 1, "category_id": things[label - 1], "iscrowd": int(crowd)})
-        ids[mask] = len(segments)
-    if sample.semantic is not None:
-        for position in np.unique(sample.semantic).tolist():
-            if position >= len(taxonomy) or taxonomy.ids[position] in things:
-                continue
-            segments.append({"id": len(segments) + 1, "category_id": taxonomy.ids[position]})
-            ids[(sample.semantic == position) & (ids == 0)] = len(segments)
-    # Of overlapping masks a later one may cover an earlier one wholly.
-    present = set(np.unique(ids).tolist())
-    return ids, [segment for segment in segments if segment["id"] in present]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -144,8 +144,8 @@ def overlay(image: NDArray[np.uint8], positions: NDArray[np.uint8], taxonomy: Ta
     return mixed
 
 
-def claim(folder: Path, content: Mapping[str, Any]) -> None:
-    """Note in the folder what predicts into it.
+def claim(folder: Path, content: Mapping[str, Any], signs: Sequence[str] = ("*.png",)) -> None:
+    """Note in the folder what predicts into it; files of the patterns `signs` are predictions.
 
     Raises
     ------
@@ -156,8 +156,9 @@ def claim(folder: Path, content: Mapping[str, Any]) -> None:
     text = json.dumps(content, indent=1, sort_keys=True) + "\n"
     if record.is_file() and record.read_text() != text:
         raise SegevalError("holds other predictions", file=folder, remedy="give --out a fresh folder")
-    if not record.is_file() and folder.is_dir() and any(folder.glob("*.png")):
-        raise SegevalError("holds PNG files of unknown origin", file=folder, remedy="give --out a fresh folder")
+    if not record.is_file() and folder.is_dir() and any(path for sign in signs for path in folder.glob(sign)):
+        kind = signs[0].rpartition(".")[2].upper()
+        raise SegevalError(f"holds {kind} files of unknown origin", file=folder, remedy="give --out a fresh folder")
     write_atomic(record, text)
 
 

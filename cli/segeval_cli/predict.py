@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from segeval.errors import SegevalError
 from segeval.readers.classes import read_classes
 from segeval_cli.progress import notice
 from segeval_cli.train import require_torch
+
+if TYPE_CHECKING:
+    from segeval_baselines.checkpoint import Checkpoint
 
 
 def add_parser(commands: Any) -> None:
@@ -18,21 +22,26 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "predict",
         help="predict a folder of images with a trained network",
-        description="Write label PNGs that segeval score reads. Images that are done already are left alone.",
+        description="Write label PNGs, or with a detector instances or panoptic maps, that segeval score reads. Images "
+        "that are done already are left alone.",
     )
     parser.set_defaults(parser=parser)
     parser.add_argument("checkpoint", nargs="?", metavar="CHECKPOINT", help="a file, or the folder of a training")
     parser.add_argument("--model", metavar="NAME", help="a bundled network (unet-demo, ...), or one with --weights")
     parser.add_argument("--weights", metavar="FILE", help="published weights of --model, such as fcn_resnet50's")
-    parser.add_argument("--classes", metavar="FILE|N", help="classes of --weights (default: the 21 of VOC)")
+    parser.add_argument("--preset", default="full", help="preset of --model that --weights are of (default: full)")
+    parser.add_argument(
+        "--classes", metavar="FILE|N", help="classes of --weights (default: the 21 of VOC, or COCO's for detectors)"
+    )
     parser.add_argument("--image-scale", type=float, default=1.0, metavar="F", help="factor on images for --weights")
     parser.add_argument("--reference", metavar="NAME", help="no network: constant, mode, colour or colour-position")
     parser.add_argument("--data", metavar="SPEC", help="what a reference is counted on (its train split)")
     parser.add_argument("--images", required=True, metavar="DIR", help="folder of images")
-    parser.add_argument("--out", required=True, metavar="DIR", help="where the label PNGs go")
+    parser.add_argument("--out", required=True, metavar="DIR", help="where the predictions go")
     parser.add_argument("--probabilities", action="store_true", help="also DIR/probabilities/*.npz")
     parser.add_argument("--overlays", action="store_true", help="also DIR/overlays/*.png")
-    view = parser.add_argument_group("view")
+    parser.add_argument("--image-ids", metavar="FILE", help="COCO JSON whose image ids a detector's files carry")
+    view = parser.add_argument_group("view (not of detectors)")
     view.add_argument("--window", type=int, metavar="N", help="sliding windows (or tiles) of this side")
     view.add_argument(
         "--overlap", type=float, default=1 / 3, metavar="F", help="share of a window that the next repeats"
@@ -68,12 +77,18 @@ def _network(args: argparse.Namespace) -> int:
     from segeval_baselines.group import device_of
     from segeval_baselines.inference import View
     from segeval_baselines.prediction import Outputs, predict_folder
-    from segeval_baselines.published import VOC, published_checkpoint
+    from segeval_baselines.published import published_checkpoint
+    from segeval_baselines.zoo import architecture
 
     device = device_of(args.device)
     if args.weights is not None:
-        taxonomy = read_classes(args.classes)[0] if args.classes else VOC
-        checkpoint = published_checkpoint(args.model, args.weights, taxonomy=taxonomy, image_scale=args.image_scale)
+        checkpoint = published_checkpoint(
+            args.model,
+            args.weights,
+            preset=args.preset,
+            taxonomy=read_classes(args.classes)[0] if args.classes else None,
+            image_scale=args.image_scale,
+        )
     else:
         if args.model is not None and args.model not in bundled():
             known = ", ".join(bundled())
@@ -81,7 +96,6 @@ def _network(args: argparse.Namespace) -> int:
                 f"no network {args.model!r} comes with the package", remedy=f"take {known}, or --weights"
             )
         checkpoint = load_checkpoint(args.checkpoint or args.model, device)
-    outputs = Outputs(Path(args.out), args.probabilities, args.overlays)
     view = View(args.window, args.overlap, args.flip, tuple(args.scales))
 
     def progress(done: int, total: int) -> None:
@@ -90,7 +104,26 @@ def _network(args: argparse.Namespace) -> int:
                 f"\r\x1b[Kpredicted {done} of {total}", end="\n" if done == total else "", file=sys.stderr, flush=True
             )
 
+    if architecture(checkpoint.model).task != "semantic":
+        return _detector(args, checkpoint, str(device), progress)
+    if args.image_ids is not None:
+        args.parser.error("--image-ids is for detectors; label maps go by their names")
+    outputs = Outputs(Path(args.out), args.probabilities, args.overlays)
     return predict_folder(checkpoint, args.images, outputs, view=view, device=str(device), progress=progress)
+
+
+def _detector(
+    args: argparse.Namespace, checkpoint: Checkpoint, device: str, progress: Callable[[int, int], None]
+) -> int:
+    from segeval_baselines.object_prediction import ObjectOutputs, predict_objects, read_image_ids
+
+    if args.probabilities or args.window is not None or args.flip or args.scales != [1.0]:
+        args.parser.error(
+            f"{checkpoint.model} is a detector: --probabilities, --window, --flip and --scales aren't for it"
+        )
+    ids = read_image_ids(args.image_ids) if args.image_ids is not None else None
+    outputs = ObjectOutputs(Path(args.out), args.overlays, ids)
+    return predict_objects(checkpoint, args.images, outputs, device=device, progress=progress)
 
 
 def _reference(args: argparse.Namespace) -> int:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from segeval_baselines.jobs import Budget, Job
 from segeval_baselines.object_batches import Target
 from segeval_baselines.object_samples import ObjectSample
+from segeval_baselines.object_truth import export_images, export_truth
 from segeval_baselines.ops import mask_boxes
+from segeval_baselines.recipes import Recipe
 
 from segeval.samples import Key
 from segeval.taxonomy import Taxonomy
@@ -77,6 +81,38 @@ def tensors_of(samples: Sequence[ObjectSample]) -> tuple[torch.Tensor, list[Targ
     return images / 127.5 - 1, [target_of(s) for s in samples]
 
 
+def write_toys(root: Path, *, train: int = 5, val: int = 3) -> Path:
+    """A folder as ``coco:ROOT`` and ``coco_panoptic:ROOT`` read it; images without objects and crowds among them."""
+    for split, count, first in (("train", train, 0), ("val", val, 100)):
+        samples = {
+            f"{split}{k}": toy_sample(first + k, objects=(3, 0, 5)[k % 3], crowds=int(k % 3 == 2)) for k in range(count)
+        }
+        listed = Listed(samples, numbers={key: 10 + k for k, key in enumerate(samples)})
+        export_truth(listed, root / "written")
+        export_images(listed, root / "images" / split)
+        (root / "annotations").mkdir(exist_ok=True)
+        for kind in ("instances", "panoptic"):
+            (root / "written" / f"{kind}.json").rename(root / "annotations" / f"{kind}_{split}.json")
+        (root / "panoptic").mkdir(exist_ok=True)
+        (root / "written" / "panoptic").rename(root / "panoptic" / split)
+    return root
+
+
+def toy_objects_job(root: Path, model: str, iterations: int = 6, **changes: Any) -> Job:
+    """A small detector for a few steps."""
+    panoptic = model == "panoptic_fpn"
+    return Job(
+        model,
+        f"{'coco_panoptic' if panoptic else 'coco'}:{root}",
+        changes.pop("recipe", Recipe(batch=2, rate=1e-3, clip=5.0, colour=0.1)),
+        Budget(iterations=iterations),
+        options={**(SMALL_PANOPTIC if panoptic else SMALL), **changes.pop("options", {})},
+        device="cpu",
+        validations=changes.pop("validations", 2),
+        **changes,
+    )
+
+
 @dataclass(frozen=True)
 class Listed:
     """A split of samples at hand."""
@@ -84,6 +120,7 @@ class Listed:
     samples: Mapping[str, ObjectSample]
     taxonomy: Taxonomy = TOYS
     name: str = "toys"
+    numbers: Mapping[str, int] | None = None
 
     def keys(self) -> Sequence[str]:
         return list(self.samples)
@@ -92,4 +129,4 @@ class Listed:
         return self.samples[key]
 
     def image_ids(self) -> Mapping[str, Key | None]:
-        return dict.fromkeys(self.samples)
+        return {key: self.numbers[key] if self.numbers else None for key in self.samples}
