@@ -29,12 +29,12 @@ def test_the_camvid_suite_says_what_is_published(monkeypatch: pytest.MonkeyPatch
     assert suite.data["camvid"].spec == "camvid:/data/camvid"
     budgets = {m.name: m.iterations for m in suite.members if m.model}
     assert budgets == {
-        "fcn": 690,
-        "segnet": 2680,
-        "unet": 1180,
-        "pspnet": 980,
-        "deeplabv3": 1020,
-        "deeplabv3plus": 820,
+        "fcn": 460,
+        "segnet": 1190,
+        "unet": 790,
+        "pspnet": 650,
+        "deeplabv3": 680,
+        "deeplabv3plus": 550,
     }
     assert all(m.seeds == (0, 1, 2) for m in suite.members if m.model)
 
