@@ -80,6 +80,7 @@ class Accumulator:
             For arrays that are no label maps, sizes that differ, or keys given for some images only.
         """
         given = key is not None or keys is not None
+        keys = _listed(keys)
         if not given and self._keyed:
             raise SegevalError("this image has no key, earlier ones had", remedy="give every image a key, or none")
         if given and self._numbered:
@@ -91,7 +92,8 @@ class Accumulator:
             self._waiting.append((self._named(count, key, keys), counts))
             self._fetch(MOST_WAITING)
         else:
-            images = images_of(self.rule, prediction, truth, many=keys is not None)
+            names = [key] if key is not None else keys
+            images = images_of(self.rule, prediction, truth, names, many=keys is not None)
             named_images = zip(images, self._named(len(images), key, keys), strict=True)
             self._add(self.rule.observe([pair_of(self.rule, image, name) for image, name in named_images]))
             count = len(images)
@@ -183,6 +185,16 @@ class Accumulator:
         """Forget the evidence."""
         self._tallies, self._numbered, self._keyed = [], 0, False
         self._waiting = []
+
+
+def _listed(keys: Any) -> Sequence[Key] | None:
+    """Keys as a list, whatever they came in."""
+    if keys is None:
+        return None
+    try:
+        return list(keys)
+    except TypeError:
+        raise SegevalError(f"keys are {keys!r:.60}, no list", remedy="give key= for one image") from None
 
 
 def _checked(key: Any) -> Key:

@@ -32,12 +32,17 @@ def to_numpy(data: Any, what: str = "array") -> NDArray[Any]:
     """
     try:
         if hasattr(data, "detach"):  # a torch tensor, told without importing torch
-            data = data.detach().cpu().numpy()
+            data = data.detach().cpu()
+            # The short floats that numpy lacks are exact in longer ones.
+            short = str(data.dtype).startswith(("torch.bfloat16", "torch.float8"))
+            data = (data.float() if short else data).numpy()
         array = np.asarray(data)
     except (ValueError, TypeError, RuntimeError) as error:
         raise SegevalError(f"{what} is no array ({error})", remedy="give a numpy array or a torch tensor") from None
     if array.dtype.kind not in "biuf":
         raise SegevalError(f"{what} has dtype {array.dtype}", remedy="give an array of integers")
+    if isinstance(data, np.ma.MaskedArray) and (masked := int(np.sum(data.mask))):
+        raise SegevalError(f"{what} has {masked} masked entries", remedy="fill them with void: array.filled(255)")
     return array
 
 

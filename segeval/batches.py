@@ -28,7 +28,7 @@ class Waiting(Protocol):
         ...
 
 
-def images_of(rule: Any, prediction: Any, truth: Any, *, many: bool) -> list[Image]:
+def images_of(rule: Any, prediction: Any, truth: Any, keys: Sequence[Key] | None, *, many: bool) -> list[Image]:
     """The images of an update.
 
     Parameters
@@ -37,6 +37,8 @@ def images_of(rule: Any, prediction: Any, truth: Any, *, many: bool) -> list[Ima
         Says the task, and the classes that the channels of logits stand for.
     prediction, truth
         As for `Accumulator.update`.
+    keys
+        The images' keys, for messages.
     many
         Whether they are a batch for certain; else that is told from their shapes.
 
@@ -53,7 +55,11 @@ def images_of(rule: Any, prediction: Any, truth: Any, *, many: bool) -> list[Ima
             f"{len(predictions)} predictions but {len(truths)} truths", remedy="give one prediction for each truth"
         )
     if rule.task == "semantic":
-        return [(narrow(labels_of(rule, p, _rank(t))), narrow(t)) for p, t in zip(predictions, truths, strict=True)]
+        names = keys if keys and len(keys) == len(truths) else [None] * len(truths)
+        return [
+            (narrow(labels_of(rule, p, _rank(t), key)), narrow(t))
+            for p, t, key in zip(predictions, truths, names, strict=True)
+        ]
     return list(zip(predictions, truths, strict=True))
 
 
@@ -150,22 +156,54 @@ def channel_values(rule: Any, channels: int) -> list[int]:
     )
 
 
-def labels_of(rule: Any, prediction: Any, rank: int) -> Any:
+def labels_of(rule: Any, prediction: Any, rank: int, key: Key | None = None) -> Any:
     """Labels of a prediction with one axis more than its truth: the channel of the largest logit, the first of equals.
 
     A single channel is a foreground against a background: above 0 it is class 1 (a probability above a half).
+
+    Raises
+    ------
+    SegevalError
+        If a logit is NaN, or there is another number of channels than classes.
     """
     shape = getattr(prediction, "shape", ())
     if len(shape) != rank + 1 or not _floats(prediction):
         return prediction
     axis = rank - 2
-    if shape[axis] == 1:
-        return (prediction > 0).squeeze(axis)
-    values = channel_values(rule, shape[axis])
-    labels = prediction.argmax(axis)
+    values = [0, 1] if shape[axis] == 1 else channel_values(rule, shape[axis])
+    labels, undefined = largest_channel(prediction, axis)
+    if undefined.any():
+        raise undefined_logits(int(undefined.sum()), key)
     if values == list(range(len(values))):
         return labels
     return np.array(values, np.int64)[to_numpy(labels)]
+
+
+def largest_channel(logits: Any, axis: int) -> tuple[Any, Any]:
+    """The channel of the largest logit, and where that is undefined: NaN counts as larger than any number.
+
+    Raises
+    ------
+    SegevalError
+        For a type that can't be compared.
+    """
+    try:
+        if logits.shape[axis] == 1:
+            return (logits > 0).squeeze(axis), (logits != logits).squeeze(axis)
+        labels = logits.argmax(axis)
+        if hasattr(logits, "detach"):
+            top = logits.gather(axis, labels.unsqueeze(axis)).squeeze(axis)
+        else:
+            top = np.take_along_axis(logits, np.expand_dims(labels, axis), axis).squeeze(axis)
+        return labels, top != top
+    except RuntimeError as error:
+        raise SegevalError(f"logits of {logits.dtype} can't be compared ({error})", remedy="give float32") from None
+
+
+def undefined_logits(pixels: int, key: Key | None) -> SegevalError:
+    """What is said of logits that are NaN."""
+    text = f"the logits of {pixels} pixels hold NaN, so the prediction is undefined"
+    return SegevalError(text, key=key, remedy="look where the network makes them")
 
 
 def _floats(data: Any) -> bool:
@@ -177,6 +215,8 @@ def _rank(data: Any) -> int:
 
 
 def _semantic(data: Any, many: bool, what: str) -> Sequence[Any]:
+    if isinstance(data, (list, tuple)) and not data:
+        return []
     if isinstance(data, (list, tuple)) and (many or (len(data) and getattr(data[0], "ndim", 0) >= 2)):
         return data
     rank = _rank(data)
@@ -193,12 +233,17 @@ def _instances(data: Any, many: bool, what: str) -> Sequence[Any]:
 
 
 def _panoptic(data: Any, many: bool, what: str) -> Sequence[Any]:
-    if isinstance(data, PanopticMap) or not isinstance(data, (list, tuple)) or not data:
+    if isinstance(data, PanopticMap) or not isinstance(data, (list, tuple)):
         return [data]
-    if isinstance(data, list) and all(isinstance(one, tuple) for one in data):
+    if (isinstance(data, list) and all(isinstance(one, tuple) for one in data)) or all(_is_side(one) for one in data):
         return data
     if len(data) == 2 and _rank(data[0]) >= 3 and isinstance(data[1], (list, tuple)):
         ids, segments = data
-        if len(ids) == len(segments) and all(isinstance(s, (list, tuple)) for s in segments) and len(segments):
+        if len(ids) == len(segments) and all(isinstance(s, (list, tuple)) for s in segments):
             return list(zip(ids, segments, strict=True))
     return [data]
+
+
+def _is_side(data: Any) -> bool:
+    """Whether this is the pair of one image's ids and segments, for certain."""
+    return isinstance(data, (list, tuple)) and len(data) == 2 and _rank(data[0]) >= 2

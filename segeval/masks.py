@@ -71,11 +71,10 @@ def _from_mapping(data: Any, what: str, size: tuple[int, int] | None) -> Instanc
     if strange:
         raise SegevalError(f"{what} has the unknown field {strange[0]!r}", remedy=f"known are {', '.join(FIELDS)}")
     if "size" in data:
-        stated = tuple(int(v) for v in to_numpy(data["size"], "size").ravel())
-        if len(stated) != 2:
-            raise SegevalError(f"{what} has the size {stated}", remedy="give (height, width)")
-        size = (stated[0], stated[1])
+        size = _size_of(data["size"], what)
     if "rle" in data:
+        if not isinstance(data["rle"], Sequence):
+            raise SegevalError(f"{what} rle is a {type(data['rle']).__name__}", remedy="give a list of masks")
         count = len(data["rle"])
         size, columns = _run_lengths(data["rle"], what, size)
         return _finish(data, what, count, size, columns)
@@ -89,7 +88,7 @@ def _from_mapping(data: Any, what: str, size: tuple[int, int] | None) -> Instanc
         _require_size(size, found, what)
         return _finish(data, what, len(masks), found, _of_counts(*_counts_of(masks.astype(bool))))
     if "boxes" in data:
-        count = len(to_numpy(data["boxes"], "boxes"))
+        count = len(np.atleast_1d(to_numpy(data["boxes"], "boxes")))
         none = np.zeros(count, np.int64)
         columns = (np.zeros(count, np.uint8), none, none, _buffer(b""), np.zeros(1, np.int64), np.zeros(0))
         return _finish(data, what, count, size or (0, 0), columns)
@@ -100,6 +99,14 @@ def _of_counts(rings: NDArray[np.int64], numbers: NDArray[np.float64]) -> MaskCo
     """Mask columns of counts, one ring a mask."""
     low = np.arange(len(rings) - 1, dtype=np.int64)
     return np.full(len(low), KIND_COUNTS, np.uint8), low, low + 1, _buffer(b""), rings, numbers
+
+
+def _size_of(data: Any, what: str) -> tuple[int, int]:
+    """Height and width as a caller states them."""
+    stated = to_numpy(data, f"the size of {what}").ravel()
+    if stated.shape != (2,) or not np.isfinite(stated).all() or (stated < 0).any() or (stated % 1).any():
+        raise SegevalError(f"{what} has the size {data!r:.60}", remedy="give (height, width)")
+    return int(stated[0]), int(stated[1])
 
 
 def _require_size(size: tuple[int, int] | None, found: Any, what: str) -> None:
@@ -120,7 +127,7 @@ def _run_lengths(masks: Sequence[Any], what: str, size: tuple[int, int] | None) 
     for i, mask in enumerate(masks):
         if not isinstance(mask, Mapping) or "size" not in mask or "counts" not in mask:
             raise SegevalError(f"{what} mask {i} is no run-length mask", remedy='give {"size": [H, W], "counts": ...}')
-        stated = (int(mask["size"][0]), int(mask["size"][1]))
+        stated = _size_of(mask["size"], f"{what} mask {i}")
         _require_size(size, stated, f"{what} mask {i}")
         size = stated
         counts = mask["counts"]

@@ -93,17 +93,17 @@ class Taxonomy:
         Raises
         ------
         SegevalError
-            For one text, and for names that are no texts.
+            For one text, no names at all, and names that are no texts.
         """
         if isinstance(classes, Taxonomy):
             return classes
-        if isinstance(classes, Mapping):
+        if isinstance(classes, Mapping) and classes:
             return cls(tuple(classes), tuple(map(str, classes.values())))
         if not isinstance(classes, (str, bool)):
             if hasattr(classes, "__index__"):
                 return cls.of_count(operator.index(classes))
             names = tuple(classes) if isinstance(classes, Iterable) else (classes,)
-            if all(isinstance(name, str) for name in names):
+            if names and all(isinstance(name, str) for name in names):
                 return cls.of_names(names)
         raise SegevalError(
             f"{classes!r:.60} is neither a number of classes nor a list of names",

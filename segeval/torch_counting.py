@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from segeval.arrays import NOTHING
-from segeval.batches import Image, channel_values, labels_of, panoptic_parts
+from segeval.batches import Image, channel_values, largest_channel, panoptic_parts, undefined_logits
 from segeval.errors import SegevalError
 from segeval.readers.coco_panoptic import make_segments
 from segeval.samples import Counted, Key, Pair, PanopticMap, Segments
@@ -71,9 +71,11 @@ class SemanticCounts:
 
     def pairs(self, keys: Sequence[Key]) -> list[Pair]:
         """The counted images under their keys; waits for them."""
-        tables, strange, largest, *crcs = self.fetched.arrays()
+        tables, strange, largest, undefined, *crcs = self.fetched.arrays()
         pairs = []
         for i, key in enumerate(keys):
+            if undefined[i]:
+                raise undefined_logits(int(undefined[i]), key)
             names = [np.append(known, strange[side, i]) for side, known in enumerate(self.known)]
             width = 0 if largest[i] < 256 else 1 if largest[i] < 65536 else 2
             crc = int(crcs[min(width, len(crcs) - 1)][i])
@@ -117,7 +119,7 @@ def count_semantic(rule: Any, prediction: Tensor, truth: Tensor) -> tuple[int, S
     images = 1 if truth.ndim == 2 else len(truth)
     if images * (len(known[0]) + 1) * (len(known[1]) + 1) > LARGEST_TABLE or not truth.numel():
         return None
-    labels = prediction.argmax(-3) if values is not None else labels_of(rule, prediction, truth.ndim)
+    labels, nowhere = largest_channel(prediction, -3) if channels else (prediction, None)
     if values is not None and values != list(range(len(values))):
         labels = _names(tuple(values), labels.device)[labels]
     height, width = truth.shape[-2:]
@@ -126,7 +128,8 @@ def count_semantic(rule: Any, prediction: Tensor, truth: Tensor) -> tuple[int, S
     tables = _tables(places[0], places[1], len(known[0]) + 1, len(known[1]) + 1)
     kinds: list[Any] = [torch.uint8, torch.int16, torch.int32][: 1 if known[0].max() < 256 else 3]
     crcs = [crc_of_rows(_bytes(flat[0], kind)) for kind in kinds]
-    fetched = Fetched([tables, torch.stack(strange), flat[0].amax(1), *crcs])
+    undefined = flat[0].new_zeros(images) if nowhere is None else nowhere.reshape(images, -1).sum(1)
+    fetched = Fetched([tables, torch.stack(strange), flat[0].amax(1), undefined, *crcs])
     return images, SemanticCounts(fetched, (height, width), (known[0], known[1]))
 
 

@@ -125,3 +125,78 @@ def test_panoptic_truth_area_is_checked_and_a_missing_one_is_not() -> None:
     with pytest.raises(SegevalError, match="segment 1 has the area 4 in the JSON but 3 pixels"):
         seen.update(prediction=(GOOD, good), truth=(GOOD, [{"id": 1, "category_id": 1, "area": 4}]), key=3)
     assert seen.compute()["PQ"] == 1.0
+
+
+MASKS = {"masks": np.ones((1, 2, 2), bool), "labels": np.array([0]), "scores": np.array([0.5])}
+LOGITS = np.zeros((2, 3, 2, 2), np.float32)
+BATCH = np.zeros((2, 2, 2), np.int64)
+ODD: dict[str, tuple[str, dict[str, Any], str]] = {
+    "float labels": ("semantic", {"prediction": BATCH * 1.0}, "image a: prediction holds floats (float64), not labels"),
+    "float truth": ("semantic", {"truth": BATCH * 1.0}, "image a: truth holds floats (float64), not labels"),
+    "NaN logits": ("semantic", {"prediction": LOGITS * np.nan}, "image a: the logits of 4 pixels hold NaN"),
+    "NaN foreground": ("semantic", {"prediction": LOGITS[:, :1] * np.nan}, "image a: the logits of 4 pixels hold NaN"),
+    "channels": ("semantic", {"prediction": LOGITS[:, :2]}, "logits have 2 channels for 3 classes"),
+    "masked": ("semantic", {"prediction": np.ma.masked_equal(BATCH, 0)}, "has 4 masked entries"),
+    "few keys": ("semantic", {"keys": "a"}, "2 images but 1 keys"),
+    "many keys": ("semantic", {"keys": "abc"}, "2 images but 3 keys"),
+    "one key": ("semantic", {"keys": 3}, "keys are 3, no list"),
+    "both": ("semantic", {"key": "a"}, "2 images but 2 keys"),
+    "no key": ("semantic", {"keys": ["a", None]}, "the key None is no text and no whole number"),
+    "no pixels": ("semantic", {"prediction": BATCH[:, :0], "truth": BATCH[:, :0]}, "truth has no pixels"),
+    "no array": ("semantic", {"prediction": None}, "1 predictions but 2 truths"),
+    "five axes": (
+        "semantic",
+        {"prediction": LOGITS[None], "truth": BATCH[None], "keys": "a"},
+        "truth has shape (2, 2, 2)",
+    ),
+    "rle": ("instance", {"rle": 3}, "prediction rle is a int"),
+    "rle size": ("instance", {"rle": [{"size": [2], "counts": [4]}]}, "prediction mask 0 has the size [2]"),
+    "rle size text": (
+        "instance",
+        {"rle": [{"size": "x", "counts": [4]}]},
+        "the size of prediction mask 0 has dtype <U1",
+    ),
+    "NaN size": ("instance", {**MASKS, "size": [np.nan, 2]}, "prediction has the size [nan, 2]"),
+    "negative size": ("instance", {**MASKS, "size": [-2, 2]}, "prediction has the size [-2, 2]"),
+    "NaN masks": ("instance", {**MASKS, "masks": MASKS["masks"] * np.nan}, "prediction masks have shape (1, 2, 2)"),
+    "NaN score": ("instance", {**MASKS, "scores": np.array([np.nan])}, "result 1 has the score nan"),
+    "float labels of masks": ("instance", {**MASKS, "labels": np.array([0.0])}, "prediction labels have dtype float64"),
+    "one box": ("instance", {"boxes": 3.0, "labels": [0]}, "prediction boxes have shape ()"),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_input_is_told_in_one_line(name: str) -> None:
+    task, data, message = ODD[name]
+    seen = Accumulator(task, classes=3)
+    given: dict[str, Any] = {"prediction": BATCH, "truth": BATCH, "keys": "ab", **data}
+    if task == "instance":
+        given = {"prediction": data, "truth": {n: v for n, v in MASKS.items() if n != "scores"}, "key": "p"}
+    with pytest.raises(SegevalError) as caught:
+        seen.update(**given)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert len(seen.tally) == 0
+
+
+def test_odd_input_that_is_meant() -> None:
+    seen = semantic()
+    for empty in ([], np.zeros((0, 4, 5), int)):
+        seen.update(prediction=empty, truth=empty, keys=[])
+    seen.update(prediction=np.zeros((0, 2, 4, 5)), truth=np.zeros((0, 4, 5), int), keys=[])
+    assert len(seen.tally) == 0
+    wide = np.arange(48).reshape(2, 4, 6) % 2
+    views = wide[:, ::-1, ::2]
+    seen.update(prediction=views == 1, truth=np.asfortranarray(views), keys=(k for k in ("a", "b")))
+    assert seen.compute()["mIoU"] == 1.0
+    assert seen.tally.keys == ("a", "b")
+    for none in (0, [], {}):
+        with pytest.raises(SegevalError, match=r"is no number of classes|is neither a number of classes"):
+            Accumulator("semantic", classes=none)
+    taxonomy = Taxonomy((1, 2), ("a", "b"), (True, False))
+    side = (GOOD + 1, [{"id": 1, "category_id": 1}, {"id": 2, "category_id": 2}])
+    for batch in ([side, side], (side, side), [list(side), list(side)], (np.stack([side[0]] * 2), [side[1]] * 2)):
+        panoptic = Accumulator("panoptic", classes=taxonomy)
+        panoptic.update(prediction=batch, truth=batch, keys="ab")
+        panoptic.update(prediction=[], truth=[], keys=[])
+        assert panoptic.compute().images == 2

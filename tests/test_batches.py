@@ -137,6 +137,23 @@ def test_logits(device: bool, request: pytest.FixtureRequest) -> None:
         Accumulator("semantic", classes=7).update(prediction=torch.from_numpy(logits), truth=torch.from_numpy(truth))
 
 
+@pytest.mark.parametrize("device", [False, True])
+def test_undefined_logits(device: bool, request: pytest.FixtureRequest) -> None:
+    if device:
+        request.getfixturevalue("as_if_on_device")
+    logits = torch.zeros(2, 3, 2, 2)
+    logits[1, 2, 0, 1] = float("nan")
+    for guess in (logits, logits[:, 2:]):
+        seen = Accumulator("semantic", classes=3)
+        with pytest.raises(SegevalError, match="image b: the logits of 1 pixels hold NaN"):
+            seen.update(prediction=guess, truth=torch.zeros(2, 2, 2, dtype=torch.int64), keys="ab") or seen.compute()
+        assert len(seen.tally) == 0
+    short = Accumulator("instance", classes=1)
+    masks = {"masks": torch.ones(1, 2, 2, dtype=torch.bool), "labels": torch.tensor([0])}
+    short.update(prediction={**masks, "scores": torch.tensor([0.5]).bfloat16()}, truth=masks, key="a")
+    assert short.compute()["AP"] == pytest.approx(1)
+
+
 def test_channels_stand_for_classes() -> None:
     assert channel_values(SemanticIoU(Taxonomy((3, 7, 9))), 3) == [3, 7, 9]
     assert channel_values(SemanticIoU(Taxonomy.of_count(4), void=(0,)), 4) == [0, 1, 2, 3]
