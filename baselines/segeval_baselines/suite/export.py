@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,11 @@ import numpy as np
 from PIL import Image
 
 from segeval.errors import SegevalError
-from segeval.files import write_atomic
+from segeval.files import write_atomic, write_json
+from segeval.readers.json_files import read_json
 from segeval_baselines.datasets import VOID, FolderPair, Samples
+from segeval_baselines.object_samples import ObjectSamples
+from segeval_baselines.object_truth import export_images, export_truth
 from segeval_baselines.prediction import png
 from segeval_baselines.suite.ledger import digest_of
 
@@ -31,10 +34,16 @@ class Exported:
         Holds ``images/``, ``truth/`` and ``classes.json``.
     keys
         The images.
+    file
+        The truth is this file of ``truth/``; the folder itself if empty.
+    most_objects
+        Objects of the image that has most; 0 where there are none.
     """
 
     folder: Path
     keys: tuple[str, ...]
+    file: str = ""
+    most_objects: int = 0
 
     @property
     def images(self) -> Path:
@@ -43,8 +52,8 @@ class Exported:
 
     @property
     def truth(self) -> Path:
-        """The folder of label maps."""
-        return self.folder / "truth"
+        """The folder of label maps, or the JSON of objects."""
+        return self.folder / "truth" / self.file
 
     @property
     def classes(self) -> Path:
@@ -60,16 +69,31 @@ def fingerprint(samples: Samples) -> str:
     """
     taxonomy = samples.taxonomy.to_dict()
     if isinstance(samples, FolderPair):
-        rows = [
-            (key, path.name, path.stat().st_size, path.stat().st_mtime_ns)
-            for files in (samples.images, samples.labels)
-            for key, path in files.items()
-        ]
+        rows = [_row(key, path) for files in (samples.images, samples.labels) for key, path in files.items()]
         return digest_of({"classes": taxonomy, "void": samples.void, "files": rows})
     keys = list(samples.keys())
     first = samples.load(keys[0])
     seen = hashlib.sha256(first.image.tobytes() + first.labels.tobytes()).hexdigest()
     return digest_of({"classes": taxonomy, "name": samples.name, "keys": keys, "first": seen})
+
+
+def fingerprint_of_objects(samples: ObjectSamples) -> str:
+    """The same of a split with objects; of COCO's panoptic data the JSON stands for its PNGs."""
+    pictures, maps, truth = (getattr(samples, name, None) for name in ("pictures", "maps", "truth"))
+    files = dict(getattr(pictures, "files", getattr(samples, "images", {})))
+    rows = [_row(key, path) for group in (files, getattr(maps, "files", {})) for key, path in group.items()]
+    if isinstance(path := getattr(truth, "path", None), Path):
+        rows.append(_row("", path))
+    keys = list(samples.keys())
+    first = samples.load(keys[0])
+    seen = hashlib.sha256(first.image.tobytes() + first.masks.tobytes() + first.labels.tobytes()).hexdigest()
+    about = {"keys": keys, "ids": list(samples.image_ids().values()), "files": rows, "first": seen}
+    return digest_of({"classes": samples.taxonomy.to_dict(), **about})
+
+
+def _row(key: str, path: Path) -> tuple[str, str, int, int]:
+    seen = path.stat()
+    return key, path.name, seen.st_size, seen.st_mtime_ns
 
 
 def export(samples: Samples, folder: Path, name: str) -> Exported:
@@ -85,21 +109,49 @@ def export(samples: Samples, folder: Path, name: str) -> Exported:
     """
     place = folder / f"{name}-{fingerprint(samples)[:12]}"
     made = Exported(place, tuple(samples.keys()))
+    _appear(place, lambda temporary: _write(samples, Exported(temporary, made.keys)))
+    return made
+
+
+def export_objects(samples: ObjectSamples, folder: Path, name: str, task: str) -> Exported:
+    """Write a split with objects below a folder, as `export` does; the truth is that of instances or panoptic maps.
+
+    Raises
+    ------
+    SegevalError
+        If the folder can't be written to, or the data have no truth of the task.
+    """
+    place = folder / f"{name}-{fingerprint_of_objects(samples)[:12]}"
+
+    def write(temporary: Path) -> None:
+        export_images(samples, temporary / "images")
+        truth = export_truth(samples, temporary / "truth")
+        write_json(temporary / "most.json", {"objects": truth.most_objects})
+
+    _appear(place, write)
+    file = {"instance": "instances.json", "panoptic": "panoptic.json"}[task]
+    if not (place / "truth" / file).is_file():
+        raise SegevalError(f"{samples.name} has no panoptic truth", remedy="score instances, or give other data")
+    return Exported(place, tuple(samples.keys()), file, int(read_json(place / "most.json")["objects"]))
+
+
+def _appear(place: Path, write: Callable[[Path], None]) -> None:
+    """Make a folder whole or not at all, unless it is there."""
     if place.is_dir():
-        return made
+        return
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{name}.", dir=folder) as temporary:
-            _write(samples, Exported(Path(temporary) / "split", made.keys))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{place.name}.", dir=place.parent) as temporary:
+            made = Path(temporary) / "split"
+            write(made)
             try:
-                (Path(temporary) / "split").rename(place)
+                made.rename(place)
             except OSError:
                 if not place.is_dir():  # else another process was faster, with the same content
                     raise
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise SegevalError(f"can't be written ({reason})", file=place, remedy="give --out another folder") from None
-    return made
 
 
 def _write(samples: Samples, to: Exported) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from segeval.errors import SegevalError
 from segeval_baselines.jobs import Budget, Job
 from segeval_baselines.recipes import Recipe
+from segeval_baselines.suite.object_references import task_of
 from segeval_baselines.zoo import architecture, preset_of
 
 
@@ -86,7 +87,7 @@ class Member:
     @property
     def task(self) -> str:
         """Which score it gets."""
-        return architecture(self.model).task if self.model else "semantic"
+        return architecture(self.model).task if self.model else task_of(self.reference)
 
     def whole_recipe(self) -> Recipe:
         """The preset's recipe with this member's changes."""
@@ -127,6 +128,10 @@ class Suite:
             if member.name == name:
                 return member
         raise SegevalError(f"{self.name} has no member {name!r}", remedy=nearest(name, [m.name for m in self.members]))
+
+    def has_label_maps(self, data: DataSet) -> bool:
+        """Whether semantic networks are scored on a data set."""
+        return any(m.data == data.name and m.task == "semantic" for m in self.members)
 
     def data_of(self, member: Member) -> DataSet:
         """What a member is trained and scored on."""

@@ -25,7 +25,6 @@ from segeval_baselines.checkpoint import load_checkpoint
 from segeval_baselines.cost import parameters, peak_memory
 from segeval_baselines.datasets import read_image
 from segeval_baselines.group import device_of
-from segeval_baselines.inference import Predictor
 from segeval_baselines.suite.form import Member, Suite
 from segeval_baselines.suite.ledger import digest_of
 from segeval_baselines.suite.members import folder_of, runs_of
@@ -82,7 +81,7 @@ def measured(suite: Suite, member: Member, root: Path, device: str = "auto") -> 
     inputs = digest_of(
         {
             "weights": record.output,
-            "images": run.splits.fingerprint(run.splits.data.score),
+            "images": run.splits.fingerprint(),
             "device": device_name(device),
             "threads": torch.get_num_threads(),
             "torch": torch.__version__,
@@ -118,11 +117,10 @@ def take(run: Run) -> Measure:
     """
     place = device_of(run.device)
     checkpoint = load_checkpoint(run.training, place)
-    predictor = Predictor.of(checkpoint, place)
+    one, network = run.splits.kind.one(checkpoint, str(place))
     files = sorted(run.splits.scored.images.iterdir())
     chosen = [files[len(files) * k // IMAGES] for k in range(min(IMAGES, len(files)))]
     images = [read_image(path) for path in dict.fromkeys(chosen)]
-    one: Callable[[NDArray[np.uint8]], object] = predictor.labels
     times = [_seconds(one, image, place) for image in (images[0], *images)][1:]  # the first one warms up
     counter = FlopCounterMode(display=False)
     with counter:
@@ -130,9 +128,9 @@ def take(run: Run) -> Measure:
             one(image)
     memory = peak_memory(lambda: one(images[0]), place)
     if place.type != "cuda":
-        memory += sum(t.numel() * t.element_size() for t in predictor.network.state_dict().values())
+        memory += sum(t.numel() * t.element_size() for t in network.state_dict().values())
     return Measure(
-        parameters=parameters(predictor.network),
+        parameters=parameters(network),
         gflops=round(counter.get_total_flops() / len(images) / 1e9, 3),
         latency=round(1000 * statistics.median(times), 2),
         memory=round(memory / 2**20, 1),

@@ -19,7 +19,8 @@ from segeval.errors import SegevalError
 from segeval.files import write_atomic
 from segeval.workers import available_workers
 from segeval_baselines.suite.form import Member, Suite
-from segeval_baselines.suite.runs import Run, Say, Splits
+from segeval_baselines.suite.kinds import Splits
+from segeval_baselines.suite.runs import Run, Say
 
 FAILURE = "failure.json"
 LOG = "log.txt"
@@ -38,8 +39,11 @@ def folder_of(root: Path, member: Member) -> Path:
 
 def runs_of(suite: Suite, member: Member, root: Path, device: str = "auto") -> list[Run]:
     """A member's runs, one a seed."""
-    splits = Splits(suite.data_of(member), root)
-    return [Run(member, seed, splits, root, device) for seed in member.seeds]
+    data = suite.data_of(member)
+    splits = Splits(data, root, member.task)
+    meets = member.task != "semantic" and suite.has_label_maps(data)
+    label_maps = Splits(data, root, "semantic") if meets else None
+    return [Run(member, seed, splits, root, device, label_maps) for seed in member.seeds]
 
 
 def run_member(suite: Suite, member: Member, root: Path, *, device: str = "auto", say: Say = print) -> None:

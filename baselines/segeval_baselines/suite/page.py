@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from segeval.errors import SegevalError
-from segeval.ranking import COLUMNS
 from segeval.report.charts import Chart, points
 from segeval.report.grids import Cell, Grid, Header, bar, bars, number, words
 from segeval.report.leaderboard import Page, Section
@@ -60,10 +59,11 @@ def page_of(suite: Suite, found: Sequence[Standing], root: Path, strips: Sequenc
 
 def strip_of(suite: Suite, standing: Standing, root: Path) -> Strip | None:
     """Six images across the networks of a standing; None where nothing is left to show."""
-    networks = [row for row in standing.scored if row.member.model]
+    networks = [row for row in standing.scored if row.member.model and row.task == standing.task]
     if not networks:
         return None
-    images = runs_of(suite, networks[0].member, root)[0].splits.scored.images
+    run = runs_of(suite, networks[0].member, root)[0]
+    images = (run.label_maps or run.splits if networks[0].converted else run.splits).scored.images
     try:
         return make_strip({row.member.name: row.first for row in networks}, images)
     except SegevalError:
@@ -90,18 +90,19 @@ def _section(suite: Suite, standing: Standing, title: str, strip: Strip | None) 
 
 
 def _quality(suite: Suite, standing: Standing) -> Grid:
-    metric, others = standing.metric, COLUMNS[standing.task][1:]
+    metric, others = standing.metric, standing.columns[1:]
     headers = [Header("system", "text"), Header(metric), Header("", "drawing", "with the first seed's interval")]
     headers += [Header("± seeds", about="standard deviation over the seeds"), Header("letters", "text")]
     headers += [Header(name) for name in others]
-    best = {n: max((row.mean(n) for row in standing.scored), default=0.0) for n in (metric, *others)}
+    known = {n: [row.mean(n) for row in standing.scored] for n in (metric, *others)}
+    best = {n: max((v for v in values if v == v), default=0.0) for n, values in known.items()}
     rows = []
     for row in standing.scored:
         name = row.member.name
-        ends = standing.intervals[name].get(metric)
+        ends = standing.intervals.get(name, {}).get(metric)
         mean = row.mean(metric)
         cells = [words(shown_name(suite, row), sort=name), number(mean, ends, best=mean == best[metric])]
-        cells += [bars([bar(mean, ends, 0)], mean), _spread(row, metric), words(standing.letters[name])]
+        cells += [bars([bar(mean, ends, 0)], mean), _spread(row, metric), words(standing.letters.get(name, ""))]
         cells += [number(row.mean(n), best=row.mean(n) == best[n]) for n in others]
         rows.append(tuple(cells))
     return Grid(f"quality-{standing.task}-{standing.data}", tuple(headers), tuple(rows))

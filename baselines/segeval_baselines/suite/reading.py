@@ -15,6 +15,7 @@ from segeval_baselines.datasets import SPLITS
 from segeval_baselines.recipes import Recipe
 from segeval_baselines.references import REFERENCES
 from segeval_baselines.suite.form import DataSet, Member, Suite, nearest
+from segeval_baselines.suite.object_references import OBJECT_REFERENCES, task_of
 from segeval_baselines.zoo import build, preset_of
 
 T = TypeVar("T")
@@ -87,7 +88,7 @@ def _suite(content: Mapping[str, Any], stem: str, given: dict[str, str]) -> Suit
     if not isinstance(defaults, dict) or not isinstance(entries, list) or not entries:
         raise SegevalError("has no members", remedy="add [[member]] with a model")
     members = [_member({**defaults, **entry}, data) for entry in entries]
-    members += _references(content.get("references", list(REFERENCES)), members)
+    members += _references(content.get("references", [*REFERENCES, *OBJECT_REFERENCES]), members)
     names = [m.name for m in members]
     if twice := sorted({n for n in names if names.count(n) > 1}):
         raise SegevalError(f"has two members {twice[0]!r}", remedy="give one another name")
@@ -145,18 +146,20 @@ def _try_build(member: Member) -> None:
 
 
 def _references(names: Any, members: list[Member]) -> list[Member]:
-    """The reference rows of each data set that semantic networks are scored on."""
+    """The references of each task on each data set that networks are scored on."""
+    known = [*REFERENCES, *OBJECT_REFERENCES]
     if not isinstance(names, list):
-        raise SegevalError("references are no list", remedy=f"give some of {', '.join(REFERENCES)}")
+        raise SegevalError("references are no list", remedy=f"give some of {', '.join(known)}")
     for name in names:
-        if name not in REFERENCES:
-            raise SegevalError(f"there is no reference {name!r}", remedy=nearest(str(name), list(REFERENCES)))
-    places = list(dict.fromkeys(m.data for m in members if m.task == "semantic"))
-    return [
-        Member(name if len(places) == 1 else f"{name}-{place}", place, reference=name)
-        for place in places
-        for name in names
-    ]
+        if name not in known:
+            raise SegevalError(f"there is no reference {name!r}", remedy=nearest(str(name), known))
+    pairs = list(dict.fromkeys((m.task, m.data) for m in members))
+    found = []
+    for task, data in pairs:
+        alone = len([pair for pair in pairs if pair[0] == task]) == 1
+        mine = [name for name in names if task_of(name) == task]
+        found += [Member(name if alone else f"{name}-{data}", data, reference=name) for name in mine]
+    return found
 
 
 def _made(kind: type[T], table: Mapping[str, Any], what: str) -> T:

@@ -9,27 +9,23 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from segeval.conversion import instances_to_semantic, panoptic_to_semantic
 from segeval.errors import SegevalError
-from segeval.evaluation import score
 from segeval.result import Result
+from segeval.runs import RECORD, load_run
 from segeval_baselines.checkpoint import load_checkpoint
-from segeval_baselines.datasets import Samples, open_split
 from segeval_baselines.group import device_of
 from segeval_baselines.history import read_history
-from segeval_baselines.inference import WHOLE
 from segeval_baselines.jobs import Job
-from segeval_baselines.prediction import Outputs, predict_folder
 from segeval_baselines.prediction import fingerprint as fingerprint_of_weights
 from segeval_baselines.recipes import Recipe
-from segeval_baselines.references import predict_reference
-from segeval_baselines.suite.export import Exported, export, fingerprint
-from segeval_baselines.suite.form import DataSet, Member
+from segeval_baselines.suite.form import Member
+from segeval_baselines.suite.kinds import Splits, scored_by
 from segeval_baselines.suite.ledger import Ledger, Record, Step, digest_of_files
 from segeval_baselines.training import train
 from segeval_baselines.zoo import preset_of
@@ -38,41 +34,8 @@ Say = Callable[[str], object]
 
 BEST = "best.pt"
 
-
-@dataclass(frozen=True)
-class Splits:
-    """The splits of a data set as a suite uses them, opened once.
-
-    Parameters
-    ----------
-    data
-        The data set.
-    root
-        The suite's folder; what is scored is exported to ``data/`` in it.
-    """
-
-    data: DataSet
-    root: Path
-
-    def opened(self, split: str) -> Samples:
-        """A split."""
-        return open_split(self.data.spec, split, self.data.classes)
-
-    @cached_property
-    def scored(self) -> Exported:
-        """The split that is scored, as folders."""
-        return export(self.opened(self.data.score), self.root / "data", f"{self.data.name}-{self.data.score}")
-
-    @cached_property
-    def prints(self) -> dict[str, str]:
-        """The fingerprint of each split, counted when it is asked for."""
-        return {}
-
-    def fingerprint(self, split: str) -> str:
-        """Of one split."""
-        if split not in self.prints:
-            self.prints[split] = fingerprint(self.opened(split))
-        return self.prints[split]
+LEAST_SCORE = 0.5
+"""Instances below this score are no part of a converted label map."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +52,8 @@ class Run:
         The suite's folder.
     device
         Where it trains and predicts; no part of any hash.
+    label_maps
+        The same data as label maps, where a detector is to meet semantic networks; its predictions are converted.
     """
 
     member: Member
@@ -96,6 +61,7 @@ class Run:
     splits: Splits
     root: Path
     device: str = "auto"
+    label_maps: Splits | None = None
 
     @property
     def folder(self) -> Path:
@@ -118,6 +84,11 @@ class Run:
         return self.folder / "score"
 
     @property
+    def converted(self) -> Path:
+        """The predictions as label maps, and their score, where a detector meets semantic networks."""
+        return self.folder / "semantic"
+
+    @property
     def ledger(self) -> Ledger:
         """What was done."""
         return Ledger(self.folder)
@@ -130,15 +101,15 @@ class Run:
     def steps(self, records: Mapping[str, Record]) -> list[Step]:
         """The steps in order, with their inputs as far as they are known from the records of the steps before."""
         made = records.get("predict")
-        predict = self._reference_step() if self.member.reference else self._predict_step(records.get("train"))
-        scoring = {
-            "predictions": made.output if made else "",
-            "task": self.member.task,
-            "truth": self.splits.fingerprint(self.splits.data.score),
-        }
+        output = made.output if made else ""
         steps = [] if self.member.reference else [self._train_step(records.get("train"))]
-        intact = (self.scored / "result.json").is_file
-        return [*steps, predict, Step("score", scoring, intact, self._score)]
+        steps.append(self._predict_step(records.get("train")))
+        scoring = {"predictions": output, "task": self.member.task, "truth": self.splits.fingerprint()}
+        steps.append(Step("score", scoring, (self.scored / RECORD).is_file, self._score))
+        if self.label_maps is not None:
+            meeting = {"predictions": output, "least score": LEAST_SCORE, "truth": self.label_maps.fingerprint()}
+            steps.append(Step("convert", meeting, (self.converted / "score" / RECORD).is_file, self._convert))
+        return steps
 
     # ---- train -----------------------------------------------------------------------------------------------
 
@@ -176,7 +147,7 @@ class Run:
         if not resume:
             shutil.rmtree(self.training, ignore_errors=True)
         checkpoint = train(self.job, self.training, resume=resume)
-        notes = {name: checkpoint.notes[name] for name in ("validation mIoU",) if name in checkpoint.notes}
+        notes = {name: value for name, value in checkpoint.notes.items() if name.startswith("validation ")}
         last = read_history(self.training)[-1]
         costs = {"iterations": last.step, "seconds": last.spent, "peak_mib": _peak_mib(), **notes}
         costs |= {"device": device_name(self.device), "torch": torch.__version__, "threads": torch.get_num_threads()}
@@ -194,50 +165,47 @@ class Run:
     # ---- predict ---------------------------------------------------------------------------------------------
 
     def _predict_step(self, trained: Record | None) -> Step:
-        inputs = {
-            "weights": trained.output if trained else "",
-            "images": self.splits.fingerprint(self.splits.data.score),
-        }
+        inputs = {"images": self.splits.fingerprint()}
+        if self.member.reference:
+            inputs |= {"reference": self.member.reference, "data": self.splits.fingerprint("train")}
+        else:
+            inputs["weights"] = trained.output if trained else ""
         return Step("predict", inputs, self._predicted, self._predict)
 
-    def _reference_step(self) -> Step:
-        inputs = {
-            "reference": self.member.reference,
-            "data": self.splits.fingerprint("train"),
-            "images": self.splits.fingerprint(self.splits.data.score),
-        }
-        return Step("predict", inputs, self._predicted, self._predict_reference)
-
     def _predicted(self) -> bool:
-        return all((self.predictions / f"{key}.png").is_file() for key in self.splits.scored.keys)
+        return self.splits.kind.is_predicted(self.splits.scored, self.predictions)
 
     def _predict(self, resume: bool) -> tuple[str, dict[str, Any]]:
+        kind, scored = self.splits.kind, self.splits.scored
         if not resume:
             shutil.rmtree(self.predictions, ignore_errors=True)
-        device = device_of(self.device)
-        checkpoint = load_checkpoint(self.training, device)
-        images = self.splits.scored.images
-        predict_folder(checkpoint, images, Outputs(self.predictions), view=WHOLE, device=str(device))
-        return digest_of_files(self.predictions), {}
-
-    def _predict_reference(self, resume: bool) -> tuple[str, dict[str, Any]]:
-        shutil.rmtree(self.predictions, ignore_errors=True)
-        train_split, scored = self.splits.opened("train"), self.splits.scored
-        images = {path.stem: path for path in sorted(scored.images.iterdir())}
-        predict_reference(self.member.reference, train_split, images, train_split.taxonomy, self.predictions)
+        if self.member.reference:
+            kind.refer(self.member.reference, self.splits.data, scored, self.predictions)
+        else:
+            device = device_of(self.device)
+            kind.predict(load_checkpoint(self.training, device), scored, self.predictions, str(device))
         return digest_of_files(self.predictions), {}
 
     # ---- score -----------------------------------------------------------------------------------------------
 
     def _score(self, resume: bool) -> tuple[str, dict[str, Any]]:
         shutil.rmtree(self.scored, ignore_errors=True)
-        scored = self.splits.scored
-        result = score(self.predictions, scored.truth, task=self.member.task, classes=str(scored.classes), workers=1)
-        command = (
-            f"segeval score --task {self.member.task} --pred {self.predictions} --gt {scored.truth} "
-            f"--classes {scored.classes}"
-        )
-        result.with_(provenance={**result.provenance, "command": command}).save(self.scored)
+        kind, scored = self.splits.kind, self.splits.scored
+        prediction = kind.prediction(self.predictions)
+        scored_by(self.member.task, prediction, scored.truth, **kind.options(scored)).save(self.scored)
+        return "", {}
+
+    def _convert(self, resume: bool) -> tuple[str, dict[str, Any]]:
+        assert self.label_maps is not None
+        shutil.rmtree(self.converted, ignore_errors=True)
+        scored, there = self.splits.scored, self.label_maps.scored
+        prediction, maps = self.splits.kind.prediction(self.predictions), self.converted / "predictions"
+        if self.member.task == "instance":
+            instances_to_semantic(prediction, maps, gt=scored.truth, min_score=LEAST_SCORE, workers=1)
+        else:
+            panoptic_to_semantic(prediction, maps, workers=1)
+        result = scored_by("semantic", maps, there.truth, classes=str(there.classes))
+        result.save(self.converted / "score")
         return "", {}
 
     # ---- all -------------------------------------------------------------------------------------------------
@@ -265,9 +233,11 @@ class Run:
 
     def result(self) -> Result:
         """The score."""
-        from segeval.runs import load_run
-
         return load_run(self.scored)
+
+    def converted_result(self) -> Result | None:
+        """The score as label maps, where a detector meets semantic networks."""
+        return load_run(self.converted / "score") if self.label_maps is not None else None
 
 
 def device_name(device: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from segeval.diagnosis import taxonomy_of
 from segeval.errors import SegevalError
 from segeval.ranking import COLUMNS, Board, letter_groups, rank_runs
 from segeval.resampling import Interval
@@ -16,6 +17,9 @@ from segeval.result import Result
 from segeval_baselines.suite.form import Member, Suite
 from segeval_baselines.suite.measuring import Measure, measured
 from segeval_baselines.suite.members import failure_of, folder_of, runs_of
+
+THINGS = "mIoU things"
+"""Mean IoU over the things alone, which a detector without stuff has too."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,8 @@ class Row:
     ----------
     member
         Which.
+    task
+        Of the table that the row stands in: the member's, or ``semantic`` for a detector's converted predictions.
     results
         By seed; those of a member that failed half-way are kept here, and left out of the ranking.
     costs
@@ -37,24 +43,51 @@ class Row:
     """
 
     member: Member
+    task: str
     results: Mapping[int, Result]
     costs: tuple[Mapping[str, Any], ...] = ()
     failure: str | None = None
     measure: Measure | None = None
 
     @property
+    def converted(self) -> bool:
+        """Whether these are a detector's predictions as label maps."""
+        return self.task != self.member.task
+
+    @property
+    def knows_stuff(self) -> bool:
+        """Whether it predicts every class: as label maps, instances have no stuff."""
+        return not (self.converted and self.member.task == "instance")
+
+    @property
     def first(self) -> Result:
         """The first seed's score, which intervals and tests are about."""
         return self.results[self.member.seeds[0]]
 
+    def value(self, seed: int, name: str) -> float:
+        """A value of one seed; NaN where it would be about classes that the member can't predict."""
+        if name == THINGS:
+            return things_iou(self.results[seed])
+        return self.results[seed].values[name] if self.knows_stuff else math.nan
+
     def mean(self, name: str) -> float:
         """A value's mean over the seeds."""
-        return statistics.fmean(r.values[name] for r in self.results.values())
+        return statistics.fmean(self.value(seed, name) for seed in self.results)
 
     def spread(self, name: str) -> float:
         """Its standard deviation over the seeds (n - 1); NaN for one seed."""
-        values = [r.values[name] for r in self.results.values()]
+        values = [self.value(seed, name) for seed in self.results]
         return statistics.stdev(values) if len(values) > 1 else math.nan
+
+
+def things_iou(result: Result) -> float:
+    """Mean IoU over the things that are defined; NaN where the classes don't tell things from stuff."""
+    taxonomy = taxonomy_of(result)
+    if taxonomy.things is None:
+        return math.nan
+    things = {i for i, thing in zip(taxonomy.ids, taxonomy.things, strict=True) if thing}
+    found = [row["IoU"] for row in result.per_class if row["id"] in things and not math.isnan(row["IoU"])]
+    return statistics.fmean(found) if found else math.nan
 
 
 @dataclass(frozen=True)
@@ -88,34 +121,55 @@ class Standing:
         return COLUMNS[self.task][0]
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """The values shown; label maps whose classes tell things from stuff have one more."""
+        known = self.task == "semantic" and any(not math.isnan(row.mean(THINGS)) for row in self.scored)
+        return (*COLUMNS[self.task], *([THINGS] if known else []))
+
+    @property
     def scored(self) -> list[Row]:
         """The rows with numbers."""
         return [row for row in self.rows if row.failure is None]
 
 
 def rows_of(suite: Suite, root: Path, device: str = "auto") -> list[Row]:
-    """What became of each member, in the order of the suite; what their networks cost on the device is measured."""
-    rows = [_row(suite, member, root) for member in suite.members]
-    return [r if r.failure else replace(r, measure=measured(suite, r.member, root, device)) for r in rows]
+    """What became of each member, in the order of the suite; what their networks cost on the device is measured.
+
+    A detector that meets semantic networks has two rows.
+    """
+    found = []
+    for member in suite.members:
+        rows = _rows(suite, member, root)
+        cost = measured(suite, member, root, device) if any(row.failure is None for row in rows) else None
+        found += [row if row.failure else replace(row, measure=cost) for row in rows]
+    return found
 
 
-def _row(suite: Suite, member: Member, root: Path) -> Row:
-    results, costs = {}, []
+def _rows(suite: Suite, member: Member, root: Path) -> list[Row]:
+    runs = runs_of(suite, member, root)
+    results: dict[int, Result] = {}
+    converted: dict[int, Result] = {}
+    costs = []
     failure: str | None = None
     noted = failure_of(folder_of(root, member))
-    for run in runs_of(suite, member, root):
+    for run in runs:
         records = run.ledger.read()
         if not all(s.fresh(records.get(s.name)) for s in run.steps(records)):
             failure = failure or noted or f"seed {run.seed} has not been run"
             continue
         try:
             results[run.seed] = run.result()
+            if (again := run.converted_result()) is not None:
+                converted[run.seed] = again
         except SegevalError as error:
             failure = failure or str(error)
             continue
         if "train" in records:
             costs.append(records["train"].costs)
-    return Row(member, results, tuple(costs), failure)
+    rows = [Row(member, member.task, results, tuple(costs), failure)]
+    if runs[0].label_maps is not None and member.model:
+        rows.append(Row(member, "semantic", converted, tuple(costs), failure))
+    return rows
 
 
 def standings(rows: Sequence[Row], interval: Interval | None = None) -> list[Standing]:
@@ -130,7 +184,7 @@ def standings(rows: Sequence[Row], interval: Interval | None = None) -> list[Sta
     """
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
-        groups.setdefault((row.member.task, row.member.data), []).append(row)
+        groups.setdefault((row.task, row.member.data), []).append(row)
     tasks = list(COLUMNS)
     ordered = sorted(groups.items(), key=lambda item: tasks.index(item[0][0]))
     return [_standing(task, data, members, interval) for (task, data), members in ordered]
@@ -145,15 +199,19 @@ def _standing(task: str, data: str, rows: Sequence[Row], interval: Interval | No
         value = row.mean(metric)
         return value != value, 0.0 if value != value else -value, row.member.name
 
+    # The undefined ones come last, so that the tested ones keep their places in what follows.
+
     scored.sort(key=place)
     if not scored:
         return Standing(task, data, tuple(failed))
-    firsts = {row.member.name: row.first for row in scored}
-    boards = rank_runs(firsts, interval=interval)
+    tested = [row for row in scored if row.knows_stuff]
+    if not tested:
+        return Standing(task, data, (*scored, *failed))
+    boards = rank_runs({row.member.name: row.first for row in tested}, interval=interval)
     if len(boards) > 1:
         raise SegevalError(f"members on {data} were scored on different truths", remedy="run the suite again")
     board = boards[0]
-    names = [row.member.name for row in scored]
+    names = [row.member.name for row in tested]
     apart = {
         frozenset((names.index(a), names.index(b))) for (a, b), p in board.p.items() if not p > board.interval.alpha
     }

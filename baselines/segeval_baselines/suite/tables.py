@@ -5,12 +5,12 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from segeval.ranking import COLUMNS
 from segeval.result_tables import between
 from segeval.tables import DASH, Table, percent
-from segeval_baselines.references import REFERENCES
 from segeval_baselines.suite.form import Suite
-from segeval_baselines.suite.standing import Row, Standing
+from segeval_baselines.suite.object_references import about
+from segeval_baselines.suite.runs import LEAST_SCORE
+from segeval_baselines.suite.standing import THINGS, Row, Standing
 from segeval_baselines.zoo import architecture
 
 MEASURES = ("parameters", "gflops", "latency", "memory")
@@ -27,13 +27,14 @@ def marks(suite: Suite) -> dict[str, str]:
 def shown_name(suite: Suite, row: Row) -> str:
     """A member's name in tables, with the mark of its note."""
     note = row.member.note
-    return f"{row.member.name} {marks(suite)[note]}" if note else row.member.name
+    name = f"{row.member.name} (as label maps)" if row.converted else row.member.name
+    return f"{name} {marks(suite)[note]}" if note else name
 
 
 def quality_table(suite: Suite, standing: Standing) -> Table:
     """Mean and spread over seeds, the first seed's interval and letters, and the other headline values' means."""
     metric = standing.metric
-    others = COLUMNS[standing.task][1:]
+    others = standing.columns[1:]
     level = f"{100 * standing.board.interval.level:g}% interval" if standing.board else "interval"
     rows = []
     for number, row in enumerate(standing.rows, 1):
@@ -42,16 +43,16 @@ def quality_table(suite: Suite, standing: Standing) -> Table:
             rows.append((DASH, name, *[DASH] * 4, "", *[DASH] * len(others)))
             continue
         spread = percent(row.spread(metric))
-        ends = standing.intervals[row.member.name].get(metric)
+        ends = standing.intervals.get(row.member.name, {}).get(metric)
         rows.append(
             (
                 str(number),
                 name,
                 percent(row.mean(metric)),
                 spread,
-                percent(row.first.values[metric]),
+                percent(row.value(row.member.seeds[0], metric)),
                 between(*ends) if ends else DASH,
-                standing.letters[row.member.name],
+                standing.letters.get(row.member.name, ""),
                 *(percent(row.mean(n)) for n in others),
             )
         )
@@ -93,7 +94,7 @@ def cost_notes(standing: Standing) -> list[str]:
         threads = "" if _is_gpu(found.torch, found.device) else f", {found.threads} thread{'s' * (found.threads > 1)}"
         lines.append(
             f"GFLOPs, ms and MiB are of one prediction of a {found.size[1]}x{found.size[0]} image, from its pixels to "
-            f"class ids, on {found.device}{threads}, torch {found.torch}; a multiply-add counts two operations"
+            f"what is written, on {found.device}{threads}, torch {found.torch}; a multiply-add counts two operations"
         )
     trained = dict.fromkeys(str(c["device"]) for row in standing.scored for c in row.costs if "device" in c)
     if trained:
@@ -126,8 +127,14 @@ def notes(suite: Suite, standing: Standing) -> list[str]:
     lines += [f"{mark} {note}" for note, mark in marks(suite).items() if note in here]
     references = dict.fromkeys(row.member.reference for row in standing.scored if row.member.reference)
     if references:
-        known = "; ".join(f"{name}, {REFERENCES[name].about}" for name in references)
+        known = "; ".join(f"{name}, {about(name)}" for name in references)
         lines.append(f"references, which know no network: {known}")
+    if any(row.converted for row in standing.scored):
+        lines.append(
+            "detectors meet label maps by conversion: of two that overlap the one of higher score owns a pixel, and "
+            f"instances below a score of {LEAST_SCORE:g} are left out; instances have no stuff, and so no mean over "
+            f"all classes, but {THINGS} like all others"
+        )
     if standing.board is None:
         return lines
     seeds = max(len(row.member.seeds) for row in standing.rows)
@@ -148,7 +155,7 @@ def notes(suite: Suite, standing: Standing) -> list[str]:
 
 def exact_table(standings: Sequence[Standing]) -> Table:
     """One line for each member and seed, unrounded."""
-    names = list(dict.fromkeys(n for s in standings for n in COLUMNS[s.task]))
+    names = list(dict.fromkeys(n for s in standings for n in s.columns))
     headers = ["task", "data", "rank", "system", "model", "preset", "iterations", "seed", "letters", *names]
     headers += ["low", "high", "seconds", "peak MiB", *MEASURES, "failure", "signature"]
     rows = []
@@ -163,15 +170,15 @@ def exact_table(standings: Sequence[Standing]) -> Table:
                 continue
             for k, (seed, result) in enumerate(row.results.items()):
                 first = k == 0
-                low, high = (
-                    standing.intervals[member.name].get(standing.metric, (None, None)) if first else (None, None)
-                )
+                ends = standing.intervals.get(member.name, {}) if first else {}
+                low, high = ends.get(standing.metric, (None, None))
                 cost = row.costs[k] if k < len(row.costs) else {}
-                tail = [_cell(result.values.get(n)) for n in names] + [_cell(low), _cell(high)]
+                tail = [_cell(row.value(seed, n)) if n in standing.columns else "" for n in names]
+                tail += [_cell(low), _cell(high)]
                 tail += [_cell(cost.get("seconds")), _cell(cost.get("peak_mib"))]
                 tail += [_cell(getattr(row.measure, n, None)) for n in MEASURES]
                 tail += ["", result.signature.format()]
-                rows.append((*head, str(seed), standing.letters[member.name] if first else "", *tail))
+                rows.append((*head, str(seed), standing.letters.get(member.name, "") if first else "", *tail))
     return Table(tuple(headers), tuple(rows), left=(0, 1, 3, 4, 5))
 
 
