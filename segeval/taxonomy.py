@@ -103,8 +103,9 @@ class Taxonomy:
             if hasattr(classes, "__index__"):
                 return cls.of_count(operator.index(classes))
             names = tuple(classes) if isinstance(classes, Iterable) else (classes,)
-            if names and all(isinstance(name, str) for name in names):
-                return cls.of_names(names)
+            listed = [name for name in names if isinstance(name, str)]
+            if listed and len(listed) == len(names):
+                return cls.of_names(listed)
         raise SegevalError(
             f"{classes!r:.60} is neither a number of classes nor a list of names",
             remedy="give a count, a list of names, {id: name}, or a Taxonomy",
