@@ -138,7 +138,7 @@ def check(
             cautions += result.warnings
         except SegevalError as error:
             found.refuse("rule ", error)
-    causes = list(CHECKS[rule.task].explain(seen, rule, result))
+    causes = list(_checks(rule).explain(seen, rule, result))
     told = {f.code for f in causes}
     for caution in cautions:
         if caution.code not in told:
@@ -146,6 +146,11 @@ def check(
             causes.append(Finding(level, caution.code, caution.message))
     whole = [*found.errors(), *causes]
     return Report(task, len(keys), tuple(f for level in LEVELS for f in whole if f.level == level))
+
+
+def _checks(rule: Any) -> Checks:
+    """A task's part; the rule of a package has none."""
+    return CHECKS.get(rule.task, Checks(lambda pair, rule: (), lambda seen, rule, result: ()))
 
 
 def _opened(
@@ -177,7 +182,7 @@ def _look(
     source: Source, rule: Any, keys: Sequence[Key], found: _Found, workers: int | None, progress: Progress | None
 ) -> tuple[Seen, Tally | None]:
     """Read every image; count what is in it, and observe it as `score` would."""
-    checks = CHECKS[rule.task]
+    checks = _checks(rule)
 
     def look(chunk: Sequence[Key]) -> tuple[Seen, list[Tally], list[SegevalError]]:
         seen: Seen = Counter()

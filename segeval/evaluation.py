@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -26,7 +26,7 @@ from segeval.samples import Key
 from segeval.shards import Shard, keys_digest, partial_result
 from segeval.summing import Parts, Sum
 from segeval.tally import Packed, Tally
-from segeval.tasks import rule_of
+from segeval.tasks import reads_of, rule_of
 from segeval.taxonomy import Taxonomy
 from segeval.version import __version__
 from segeval.workers import available_workers
@@ -327,18 +327,21 @@ def _open(
     reading: Mapping[str, Any],
     options: dict[str, Any],
 ) -> tuple[PairedSource, Any]:
-    kind = rule_of(task)
-    if task == "semantic":
-        if listed_void is not None and options.get("void") is None:
+    kind, reads = rule_of(task), reads_of(task)
+    known = {f.name for f in fields(kind)}  # a package's rule may lack some
+    if reads == "semantic":
+        if listed_void is not None and options.get("void") is None and "void" in known:
             options["void"] = listed_void
-        return open_semantic(pred, gt, taxonomy=taxonomy, **reading), kind(taxonomy=taxonomy, **options)
-    if task == "instance":
+        source = open_semantic(pred, gt, taxonomy=taxonomy, **reading)
+        return source, kind(taxonomy=source.taxonomy, **options)
+    if reads == "instance":
         source = open_instance(pred, gt, taxonomy=taxonomy, iou=options.get("iou", "segm"), **reading)
         return source, kind(taxonomy=source.taxonomy, **options)
     source = open_panoptic(
         pred, gt, taxonomy=taxonomy, void=options.get("void"), listed_void=listed_void or (), **reading
     )
-    options["void"] = source.void
+    if "void" in known:
+        options["void"] = source.void
     return source, kind(taxonomy=source.taxonomy, **options)
 
 

@@ -89,7 +89,9 @@ def evidence_of(result: Result) -> Evidence:
         return _panoptic(rule, tally)
     if result.task == "instance":
         return detections_of(rule, tally)
-    raise SegevalError(f"the task {result.task!r} can't be resampled")
+    raise SegevalError(
+        f"the task {result.task!r} can't be resampled", remedy="compare semantic, panoptic or instance runs"
+    )
 
 
 def _semantic(rule: semantic.SemanticIoU, tally: Any) -> CountEvidence:

@@ -57,7 +57,7 @@ def between(low: float, high: float) -> str:
 
 def class_table(result: Result) -> Table:
     """One row a class; its first figure with its bounds, if there are any."""
-    columns = COLUMNS.get(result.task, ())
+    columns = COLUMNS.get(result.task) or _columns_of(result)
     bounds = {row["id"]: row for row in result.class_intervals}
     rows = []
     for row in result.per_class:
@@ -67,6 +67,12 @@ def class_table(result: Result) -> Table:
         rows.append((str(row["id"]), str(row["name"]), *cells))
     headers = [*columns[:1], "interval", *columns[1:]] if bounds else columns
     return Table(("id", "class", *headers), tuple(rows), left=(1,))
+
+
+def _columns_of(result: Result) -> tuple[str, ...]:
+    """The figures that all classes have, where the rule is a package's."""
+    rows = result.per_class
+    return tuple(n for n in (rows[0] if rows else ()) if all(isinstance(row.get(n), float) for row in rows))
 
 
 def exact_table(result: Result) -> Table:

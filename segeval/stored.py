@@ -18,7 +18,7 @@ def bounds(pair: list[float | None]) -> tuple[float, float]:
 def check_figures(data: dict[str, Any], columns: Mapping[str, tuple[str, ...]]) -> None:
     """Refuse a saved run whose figures are incomplete or no numbers, before anything is made of them."""
     panoptic = data["task"] == "panoptic"
-    needed = {"id", "name", *columns[data["task"]]} | ({"isthing"} if panoptic else set())
+    needed = {"id", "name", *columns.get(data["task"], ())} | ({"isthing"} if panoptic else set())
     heads = {n + tail for n in ("PQ", "SQ", "RQ") for tail in ("", "_th", "_st")} if panoptic else set()
     if "shard" in data["provenance"]:  # rows, and no figures yet
         heads = set()

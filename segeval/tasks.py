@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Any
 
+from segeval import plugins
 from segeval.errors import SegevalError
 from segeval.instance import InstanceAP
 from segeval.metric import rule_from_dict
 from segeval.panoptic import PanopticQuality
+from segeval.plugins import own_or_plugin
 from segeval.semantic import SemanticIoU
 
 TASKS: dict[str, type] = {
@@ -17,20 +18,36 @@ TASKS: dict[str, type] = {
     "panoptic": PanopticQuality,
 }
 
+_OF_A_RULE = ("task", "headline", "observe", "score", "__dataclass_fields__")
+
 
 def rule_of(task: str) -> type:
-    """The rule of a task.
+    """The rule of a task: one of ours, or one that a package brings.
 
     Raises
     ------
     SegevalError
         Suggesting the nearest name.
     """
-    if task in TASKS:
-        return TASKS[task]
-    near = difflib.get_close_matches(task, TASKS, 1)
-    guess = f"did you mean {near[0]}?" if near else f"give one of {', '.join(TASKS)}"
-    raise SegevalError(f"{task!r} is no task", remedy=guess)
+    found: Any = own_or_plugin(task, TASKS, plugins.TASKS, "task")
+    said = getattr(found, "task", None)
+    if not isinstance(found, type) or said != task or not all(hasattr(found, name) for name in _OF_A_RULE):
+        raise SegevalError(f"the plugin {task!r} is no rule of this task", remedy="upgrade or remove it")
+    return found
+
+
+def reads_of(task: str) -> str:
+    """What a task's rule observes: the images of the ``semantic``, the ``panoptic`` or the ``instance`` task.
+
+    Raises
+    ------
+    SegevalError
+        As `rule_of`, and for a rule that doesn't say.
+    """
+    reads: str = task if task in TASKS else getattr(rule_of(task), "reads", "")
+    if reads not in TASKS:
+        raise SegevalError(f"the rule of {task!r} reads {reads!r}", remedy=f"its `reads` must be {' or '.join(TASKS)}")
+    return reads
 
 
 def saved_rule(data: dict[str, Any]) -> Any:

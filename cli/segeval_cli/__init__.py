@@ -40,8 +40,8 @@ COMMANDS: dict[str, str] = {
 FINE, WRONG_DATA, USAGE, GATE_FAILED = 0, 1, 2, 3
 
 
-def parser_for(command: str | None) -> argparse.ArgumentParser:
-    """The whole parser, with the options of one command filled in."""
+def parser_for(command: str | None, words: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """The whole parser, with the options of one command filled in; a task among the words may bring its own."""
     parser = argparse.ArgumentParser(
         prog="segeval",
         description="The referee for image segmentation: official scores from folders of predictions.",
@@ -51,7 +51,10 @@ def parser_for(command: str | None) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for name, about in COMMANDS.items():
         if name == command:
-            importlib.import_module(f"segeval_cli.{name}").add_parser(commands)
+            module = importlib.import_module(f"segeval_cli.{name}")
+            module.add_parser(commands)
+            if hasattr(module, "add_task_options"):
+                module.add_task_options(commands.choices[name], words)
         else:
             commands.add_parser(name, help=about, add_help=False)
     return parser
@@ -61,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code: 0 fine, 1 wrong data, 2 usage, 3 a gate failed."""
     words = list(sys.argv[1:] if argv is None else argv)
     command = next((w for w in words if not w.startswith("-")), None)
-    parser = parser_for(command if command in COMMANDS else None)
+    parser = parser_for(command if command in COMMANDS else None, words)
     args = parser.parse_args(words)
     if args.command is None:
         parser.print_help()

@@ -10,7 +10,7 @@ from segeval.checking import Report, check
 from segeval.errors import SegevalError
 from segeval.readers.remote import task_at
 from segeval_cli.progress import progress_bar
-from segeval_cli.score import add_inputs, chosen_options, reading_options
+from segeval_cli.score import add_inputs, add_task_options, chosen_options, reading_options
 from segeval_cli.usage import at_least
 
 
@@ -48,3 +48,6 @@ def _report(args: argparse.Namespace) -> Report:
         return check(
             args.pred, args.gt, task=task, workers=args.workers, progress=progress, **reading_options(args), **given
         )
+
+
+__all__ = ["add_parser", "add_task_options", "run"]

@@ -10,8 +10,9 @@ from segeval.conversion.converting import SHORT, convert
 from segeval.conversion.merging import OVERLAPS, Merging
 from segeval.conversion.targets import SHAPES
 from segeval.errors import SegevalError
+from segeval.readers.formats import format_of
 from segeval_cli.progress import notice, print_cautions, progress_bar
-from segeval_cli.usage import at_least, class_list
+from segeval_cli.usage import at_least, checked, class_list
 
 FORMS = tuple(SHAPES)
 
@@ -31,7 +32,7 @@ def add_parser(commands: Any) -> None:
         "--to", required=True, choices=(*SHORT, *FORMS), metavar="FORM", help=", ".join((*SHORT, *FORMS))
     )
     parser.add_argument("--out", required=True, metavar="DST", help="a folder, or the JSON of a COCO form")
-    parser.add_argument("--from", dest="form", choices=FORMS, metavar="FORM", help="force the form of SRC")
+    parser.add_argument("--from", dest="form", type=checked(format_of), metavar="FORM", help="force the form of SRC")
     data = parser.add_argument_group("data")
     data.add_argument(
         "--classes", type=class_list, metavar="FILE|N", help="the classes of SRC, if it does not list them"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
+from collections.abc import Sequence
 from dataclasses import fields
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,19 +16,19 @@ from segeval.evaluation import score
 from segeval.files import require_writable, write_atomic
 from segeval.metric import options
 from segeval.readers.classes import read_map
-from segeval.readers.formats import FORMATS, check_format
+from segeval.readers.formats import FORMATS, check_format, format_of
 from segeval.readers.pairing import MISSING as POLICIES
 from segeval.readers.remote import task_at
 from segeval.result import Result
 from segeval.tables import Table, to_csv
-from segeval.tasks import TASKS
+from segeval.tasks import TASKS, reads_of, rule_of
 from segeval_cli.gates import add_gate_options, gate_code
 from segeval_cli.intervals import add_interval_options, check_early, slices_of, with_intervals
 from segeval_cli.progress import print_cautions, progress_bar
 from segeval_cli.reporting import add_report_options, ready
 from segeval_cli.reporting import write as write_report
 from segeval_cli.spreading import add_spreading_options, check_spreading, clear_parts, spreading
-from segeval_cli.usage import as_usage, class_list
+from segeval_cli.usage import as_usage, checked, class_list
 
 if TYPE_CHECKING:
     from segeval.slices import Slices
@@ -59,7 +61,8 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
     data = parser.add_argument_group("data")
     data.add_argument("--pred", required=True, metavar="PATH", help="predictions: a folder or a file")
     data.add_argument("--gt", required=True, metavar="PATH", help="truth: a folder or a file")
-    data.add_argument("--task", choices=tuple(TASKS), help="told from the truth where that is possible")
+    tasks_named = f"{', '.join(TASKS)}, or a package's (default: told from the truth, where that is possible)"
+    data.add_argument("--task", type=checked(rule_of), metavar="TASK", help=tasks_named)
     data.add_argument(
         "--classes",
         type=class_list,
@@ -71,7 +74,10 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
     )
     for side, what in (("pred", "predictions"), ("gt", "truth")):
         data.add_argument(
-            f"--{side}-format", choices=tuple(FORMATS), metavar="NAME", help=f"force the format of the {what}"
+            f"--{side}-format",
+            type=checked(format_of),
+            metavar="NAME",
+            help=f"force the format of the {what}: {', '.join(FORMATS)}, or a package's",
         )
         data.add_argument(f"--{side}-suffix", default="", metavar="TEXT", help=f"only {what} whose names end so")
     data.add_argument("--map", metavar="FILE", help="JSON or CSV of values, applied to both sides (semantic)")
@@ -88,6 +94,23 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
         _add_option(rules, name, about, of)
 
 
+def add_task_options(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
+    """The options of a rule that a package brings, if the words ask for its task."""
+    task = next((b for a, b in pairwise(words) if a == "--task"), None)
+    task = task or next((w.removeprefix("--task=") for w in words if w.startswith("--task=")), None)
+    if task is None or task in TASKS:
+        return
+    try:
+        rule = rule_of(task)
+    except SegevalError:
+        return  # parsing says so
+    there = {action.dest for action in parser._actions}
+    group = parser.add_argument_group(f"rule of {task}")
+    for name, about in options(rule).items():
+        if name not in there:
+            _add_option(group, name, about, "")
+
+
 def _add_option(group: Any, name: str, field: Any, of: str) -> None:
     flag, default, about = _flag(name, field), field.default, field.metadata
     text = (about["help"] + of).replace("%", "%%")
@@ -102,15 +125,15 @@ def _add_option(group: Any, name: str, field: Any, of: str) -> None:
 
 def chosen_options(args: argparse.Namespace, task: str) -> dict[str, Any]:
     """The rule's options that were given; one of another task, or without effect, is a usage error."""
-    rule = TASKS[task]
+    rule: Any = rule_of(task)
     for side in ("pred", "gt"):
         form = getattr(args, f"{side}_format")
         if form:
             with as_usage(args):
-                check_format(form, task)
+                check_format(form, reads_of(task))
     mine = {f.name for f in fields(rule)}
     chosen: dict[str, Any] = {}
-    for other in TASKS.values():
+    for other in (rule, *TASKS.values()):
         for name, about in options(other).items():
             value = getattr(args, name)
             if value is None or name in chosen:
@@ -152,6 +175,9 @@ def run(args: argparse.Namespace) -> int:
     for side in ("pred", "gt"):
         _refuse_inside(args.out, getattr(args, side), side)
     check_spreading(args)
+    for name in ("intervals", "fail_if_worse", "report"):
+        if task not in TASKS and getattr(args, name):
+            args.parser.error(f"--{name.replace('_', '-')} is no option of the {task} task")
     check_early(args)
     ready(args, args.report)
     for place in filter(None, (args.out, args.per_image, args.report)):
@@ -215,4 +241,4 @@ def per_image_table(result: Result) -> Table:
     return Table(names, tuple(tuple(cell(row[n]) for n in names) for row in rows))
 
 
-__all__ = ["add_inputs", "add_parser", "chosen_options", "reading_options", "run"]
+__all__ = ["add_inputs", "add_parser", "add_task_options", "chosen_options", "reading_options", "run"]

@@ -20,7 +20,7 @@ from segeval.errors import Caution, SegevalError
 from segeval.evaluation import mapped
 from segeval.files import require_writable
 from segeval.readers.classes import read_classes
-from segeval.readers.formats import FORMATS
+from segeval.readers.formats import FORMATS, format_of
 from segeval.readers.labels import LabelFolder
 from segeval.readers.remote import is_address, located
 from segeval.samples import Key
@@ -154,7 +154,7 @@ def convert(
         entries = entries_of(target_classes)
     things = _things(entries, source.form, form)
     # Whatever instances are of, they are instances.
-    stuff = stuff or FORMATS[source.form].task == "instance"
+    stuff = stuff or format_of(source.form).task == "instance"
     target = Target(form, Path(out), _listed(entries, things, form, stuff), void, document_of(source.tables))
     _require_void(target)
     _require_free(target, source, [p for p in (src, gt, semantic) if p is not None], overwrite)
@@ -179,7 +179,7 @@ def _classes(classes: Classes) -> tuple[Taxonomy | None, tuple[int, ...] | None]
 
 
 def _require_possible(source: Source, form: str, semantic: Place | None) -> None:
-    task = FORMATS[source.form].task
+    task = format_of(source.form).task
     if task == "semantic" and form != "labels":
         file = source.file(source.keys()[0])
         remedy = "give the instances, and these maps by --semantic"
@@ -192,7 +192,7 @@ def _require_possible(source: Source, form: str, semantic: Place | None) -> None
 def _things(entries: Entries | None, form: str, to: str) -> frozenset[int] | None:
     """The things, where they matter; instances are things unless something says that they are not."""
     things = things_of(entries)
-    if things is None and FORMATS[form].task == "instance" and entries is not None:
+    if things is None and format_of(form).task == "instance" and entries is not None:
         return frozenset(entry["id"] for entry in entries)
     if things is None and to != "labels":
         remedy = "give --classes (or, with --map, --to-classes) with isthing"

@@ -16,7 +16,7 @@ from segeval.readers.coco import CocoInstances, CocoResults
 from segeval.readers.coco_panoptic import CocoPanoptic, find_json
 from segeval.readers.coco_tables import image_entries, read_tables
 from segeval.readers.coded_panoptic import CodedPanoptic, infer_taxonomy
-from segeval.readers.formats import FORMATS, recognise_panoptic, require_path
+from segeval.readers.formats import format_of, named_classes, open_plugin, recognise_panoptic, require_path
 from segeval.readers.instance_folders import InstanceFolder
 from segeval.readers.json_files import integer, read_bytes, read_json
 from segeval.readers.labels import EXTENSIONS, LabelFolder, read_labels
@@ -110,8 +110,7 @@ def open_source(
     path = place.path
     require_path(path)
     form = form or recognise(path)
-    if form not in FORMATS:
-        raise SegevalError(f"{form!r} is no format", remedy=f"give one of {', '.join(FORMATS)}")
+    task = format_of(form).task
     truth = None if gt is None else located(gt).path
     if truth is not None:
         require_path(truth)
@@ -119,7 +118,7 @@ def open_source(
     given = entries_of(classes) if classes is not None else _listed_categories(tables)
     if void is None:
         # In COCO panoptic form void values are segment ids.
-        void = (listed_void or (255,)) if form == "labels" else (0,)
+        void = (listed_void or (255,)) if task == "semantic" else (0,)
         void = tuple(sorted({*void, *listed_void})) if form.startswith("panoptic-") else void
     opened = _open(form, path, given, tables, truth, void, suffix, predictions)
     return replace(opened, place=place)
@@ -141,6 +140,10 @@ def _open(
     predictions: bool,
 ) -> Source:
     images = image_entries(tables)
+    brought = open_plugin(form, path, "truth", taxonomy_of(given), suffix)
+    if brought is not None:
+        named = named_classes(brought)
+        return Source(form, brought, given or (None if named is None else entries_of(named)), void, tables, images)
     if form == "labels":
         return Source(form, LabelFolder.open(path, "truth", suffix), given, void, tables, images)
     if form == "coco-panoptic":

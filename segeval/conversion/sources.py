@@ -112,7 +112,10 @@ class Source:
                 if int(e["id"]) not in self.void
             ]
             return Partition(ids, tuple(segments))
-        assert isinstance(self.reader, CodedPanoptic)
+        if not isinstance(self.reader, CodedPanoptic):
+            s = found.segments
+            columns = zip(s.ids.tolist(), s.classes.tolist(), s.crowd.tolist(), strict=True)
+            return Partition(ids, tuple(Segment(*row) for row in columns))
         return _decoded(ids, found, self.reader, things_of(self.categories) or frozenset())
 
     def _score(self, entry: dict[str, Any], key: Key) -> float:

@@ -7,19 +7,34 @@ from pathlib import Path
 
 import numpy as np
 
+from segeval import plugins
 from segeval.errors import SegevalError
+from segeval.plugins import own_or_plugin
 from segeval.readers.coco_panoptic import find_json, is_panoptic
 from segeval.readers.json_files import read_json
 from segeval.readers.labels import EXTENSIONS, read_labels
 from segeval.readers.pairing import list_files
+from segeval.readers.protocol import Opener, Reader
+from segeval.taxonomy import Taxonomy
 
 
 @dataclass(frozen=True)
 class Format:
-    """What a path may hold."""
+    """What a path may hold.
+
+    Parameters
+    ----------
+    task
+        Whose images it holds: ``semantic``, ``panoptic`` or ``instance``.
+    about
+        What it is, in a line.
+    open
+        How it is opened, if a package brings it.
+    """
 
     task: str
     about: str
+    open: Opener | None = None
 
 
 FORMATS: dict[str, Format] = {
@@ -52,6 +67,32 @@ def require_path(path: Path) -> None:
     raise SegevalError("no such file or folder", file=path, remedy=f"{up.resolve()} is the last part that exists")
 
 
+def format_of(name: str) -> Format:
+    """A format by its name: ours, or one that a package brings.
+
+    Raises
+    ------
+    SegevalError
+        Suggesting the nearest name.
+    """
+    found = own_or_plugin(name, FORMATS, plugins.FORMATS, "format")
+    if not isinstance(found, Format) or (found.open is None and name not in FORMATS):
+        raise SegevalError(f"the plugin {name!r} is no Format that can be opened", remedy="upgrade or remove it")
+    return found
+
+
+def open_plugin(name: str | None, path: Path, side: str, taxonomy: Taxonomy | None, suffix: str) -> Reader | None:
+    """One side in a format that a package brings; None for formats of our own."""
+    opener = None if name is None else format_of(name).open
+    return None if opener is None else opener(path, side, taxonomy, suffix)
+
+
+def named_classes(reader: Reader | None) -> Taxonomy | None:
+    """The classes that a reader of a package's format names, if it does."""
+    found = getattr(reader, "taxonomy", None)
+    return found if isinstance(found, Taxonomy) else None
+
+
 def check_format(name: str, task: str) -> str:
     """A format's name, if it is one of the task's.
 
@@ -61,7 +102,7 @@ def check_format(name: str, task: str) -> str:
         Naming the task's formats.
     """
     fitting = [n for n, f in FORMATS.items() if f.task == task]
-    if name not in fitting:
+    if format_of(name).task != task:
         raise SegevalError(f"{name!r} is no format of the {task} task", remedy=f"give one of {', '.join(fitting)}")
     return name
 

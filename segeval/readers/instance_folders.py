@@ -15,11 +15,12 @@ from segeval.arrays import as_labels
 from segeval.errors import Caution, SegevalError
 from segeval.masks import as_instances, instances_of_map
 from segeval.readers.coco import CocoInstances, CocoResults
-from segeval.readers.formats import check_format, require_path
+from segeval.readers.formats import check_format, format_of, named_classes, open_plugin, require_path
 from segeval.readers.labels import EXTENSIONS, read_labels
 from segeval.readers.mounts import present
 from segeval.readers.pairing import PairedSource, list_files, pair_up
 from segeval.readers.png_chunks import most_pixels
+from segeval.readers.protocol import Reader
 from segeval.samples import Instances, Key
 from segeval.taxonomy import Taxonomy
 
@@ -173,6 +174,9 @@ def open_instance(
         require_path(path)
         if form:
             check_format(form, "instance")
+    if any(form and format_of(form).open for form in (gt_format, pred_format)):
+        forms, suffixes = (gt_format, pred_format), (gt_suffix, pred_suffix)
+        return _with_plugins(gt, pred, taxonomy, iou, missing, forms, suffixes)
     coco = gt_format == "coco-instances" if gt_format else gt.suffix.lower() == ".json"
     results = pred_format == "coco-results" if pred_format else pred.suffix.lower() == ".json"
     if coco != results:
@@ -198,6 +202,40 @@ def open_instance(
         empty=nothing_like,
         taxonomy=taxonomy,
         cautions=notes,
+        truth_path=gt,
+        prediction_path=pred,
+    )
+
+
+def _with_plugins(
+    gt: Path,
+    pred: Path,
+    taxonomy: Taxonomy | None,
+    iou: str,
+    missing: str,
+    forms: tuple[str | None, str | None],
+    suffixes: tuple[str, str],
+) -> PairedSource:
+    """Pairs of which one side at least is in a format that a package brings; the other may be in any of ours."""
+    truth = open_plugin(forms[0], gt, "truth", taxonomy, suffixes[0])
+    taxonomy = taxonomy or named_classes(truth)
+    if truth is None and (forms[0] == "coco-instances" or gt.suffix.lower() == ".json"):
+        coco = CocoInstances(gt, iou == "segm")
+        truth, taxonomy = coco, taxonomy or coco.taxonomy
+    chosen = taxonomy or Taxonomy((0,), ("object",))
+    truth = truth or InstanceFolder.open(gt, "truth", chosen, suffixes[0])
+    prediction: Reader | None = open_plugin(forms[1], pred, "prediction", chosen, suffixes[1])
+    if prediction is None and (forms[1] == "coco-results" or pred.suffix.lower() == ".json"):
+        if not isinstance(truth, CocoInstances):
+            raise SegevalError("results need an instances JSON as truth", file=pred, remedy="give a folder of maps")
+        prediction = CocoResults(pred, truth, iou == "segm", strict=missing == "error")
+    prediction = prediction or InstanceFolder.open(pred, "prediction", chosen, suffixes[1])
+    return pair_up(
+        truth,
+        prediction,
+        missing=missing,
+        empty=nothing_like,
+        taxonomy=chosen,
         truth_path=gt,
         prediction_path=pred,
     )

@@ -8,9 +8,10 @@ from pathlib import Path
 from segeval.errors import Caution, SegevalError
 from segeval.readers.coco_panoptic import CocoPanoptic, nothing_like
 from segeval.readers.coded_panoptic import CodedPanoptic, infer_taxonomy
-from segeval.readers.formats import check_format, recognise_panoptic, require_path
+from segeval.readers.formats import check_format, named_classes, open_plugin, recognise_panoptic, require_path
 from segeval.readers.labels import LabelFolder, void_like
 from segeval.readers.pairing import PairedSource, pair_up
+from segeval.readers.protocol import Reader
 from segeval.taxonomy import Taxonomy
 
 
@@ -36,8 +37,11 @@ def open_semantic(
         require_path(path)
         if form:
             check_format(form, "semantic")
-    truth = LabelFolder.open(gt, "truth", gt_suffix)
-    prediction = LabelFolder.open(pred, "prediction", pred_suffix)
+    truth = open_plugin(gt_format, gt, "truth", taxonomy, gt_suffix)
+    taxonomy = taxonomy or named_classes(truth)
+    truth = truth or LabelFolder.open(gt, "truth", gt_suffix)
+    prediction = open_plugin(pred_format, pred, "prediction", taxonomy, pred_suffix)
+    prediction = prediction or LabelFolder.open(pred, "prediction", pred_suffix)
     return pair_up(
         truth,
         prediction,
@@ -76,32 +80,13 @@ def open_panoptic(
     require_path(pred)
     form = check_format(gt_format, "panoptic") if gt_format else recognise_panoptic(gt, "--gt-format")
     other = check_format(pred_format, "panoptic") if pred_format else recognise_panoptic(pred, "--pred-format")
-    notes: tuple[Caution, ...] = ()
-    truth: CocoPanoptic | CodedPanoptic
-    prediction: CocoPanoptic | CodedPanoptic
-    if form == "coco-panoptic":
-        void = (0,) if void is None else void
-        truth = CocoPanoptic.open(gt, "truth", void)
-        if taxonomy is None:
-            taxonomy = truth.categories
-        elif taxonomy.things is None and truth.categories is not None and truth.categories.things is not None:
-            known = dict(zip(truth.categories.ids, truth.categories.things, strict=True))
-            taxonomy = replace(taxonomy, things=tuple(known.get(i, False) for i in taxonomy.ids))
-        if taxonomy is None:
-            raise SegevalError("has no 'categories'", file=truth.path, remedy="add them, or give --classes FILE")
-        if taxonomy.things is None:
-            text = "no category has 'isthing': things and stuff are not told apart"
-            notes = (Caution("things-unknown", text),)
-    else:
-        void = tuple(sorted({0, *listed_void})) if void is None else void
-        coded = CodedPanoptic.open(gt, "truth", channels=form == "panoptic-channels", void=void, suffix=gt_suffix)
-        truth, taxonomy, notes = infer_taxonomy(coded, taxonomy)
-    if other == "coco-panoptic":
+    truth, taxonomy, void, notes = _panoptic_truth(gt, form, taxonomy, void, listed_void, gt_suffix)
+    prediction = open_plugin(other, pred, "prediction", taxonomy, pred_suffix)
+    if prediction is None and other == "coco-panoptic":
         prediction = CocoPanoptic.open(pred, "prediction", void if form == other else (0,))
-    else:
-        prediction = CodedPanoptic.open(
-            pred, "prediction", channels=other == "panoptic-channels", void=void, suffix=pred_suffix
-        )
+    elif prediction is None:
+        channels = other == "panoptic-channels"
+        prediction = CodedPanoptic.open(pred, "prediction", channels=channels, void=void, suffix=pred_suffix)
     return pair_up(
         truth,
         prediction,
@@ -113,3 +98,38 @@ def open_panoptic(
         prediction_path=pred,
         void=void,
     )
+
+
+def _panoptic_truth(
+    gt: Path,
+    form: str,
+    taxonomy: Taxonomy | None,
+    void: tuple[int, ...] | None,
+    listed_void: tuple[int, ...],
+    suffix: str,
+) -> tuple[Reader, Taxonomy, tuple[int, ...], tuple[Caution, ...]]:
+    """The truth, the classes, what is void, and what was inferred."""
+    brought = open_plugin(form, gt, "truth", taxonomy, suffix)
+    if form != "coco-panoptic" and brought is None:
+        void = tuple(sorted({0, *listed_void})) if void is None else void
+        coded = CodedPanoptic.open(gt, "truth", channels=form == "panoptic-channels", void=void, suffix=suffix)
+        reader, found, notes = infer_taxonomy(coded, taxonomy)
+        return reader, found, void, notes
+    void = (0,) if void is None else void
+    if brought is None:
+        coco = CocoPanoptic.open(gt, "truth", void)
+        truth: Reader = coco
+        named, file = coco.categories, coco.path
+    else:
+        truth, named, file = brought, named_classes(brought), gt
+    if taxonomy is None:
+        taxonomy = named
+    elif taxonomy.things is None and named is not None and named.things is not None:
+        known = dict(zip(named.ids, named.things, strict=True))
+        taxonomy = replace(taxonomy, things=tuple(known.get(i, False) for i in taxonomy.ids))
+    if taxonomy is None:
+        raise SegevalError("has no 'categories'", file=file, remedy="add them, or give --classes FILE")
+    if taxonomy.things is not None:
+        return truth, taxonomy, void, ()
+    text = "no category has 'isthing': things and stuff are not told apart"
+    return truth, taxonomy, void, (Caution("things-unknown", text),)

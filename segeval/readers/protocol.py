@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from segeval.errors import Caution
@@ -12,7 +13,10 @@ from segeval.taxonomy import Taxonomy
 
 
 class Reader(Protocol):
-    """One side: lazy and picklable. What `load` returns may live in a thread's buffers until its next `load`."""
+    """One side: lazy and picklable. What `load` returns may live in a thread's buffers until its next `load`.
+
+    A reader of a format that a package brings may have an attribute `taxonomy`: the classes that its files name.
+    """
 
     @property
     def by_id(self) -> bool:
@@ -32,7 +36,27 @@ class Reader(Protocol):
         ...
 
     def load(self, key: Key) -> Any:
-        """What the metric reads: a label map, a panoptic map."""
+        """What the metric reads: a label map (H, W), a `PanopticMap`, `Instances`."""
+        ...
+
+
+class Opener(Protocol):
+    """How a format that a package brings is opened."""
+
+    def __call__(self, path: Path, side: str, taxonomy: Taxonomy | None, suffix: str) -> Reader:
+        """One side.
+
+        Parameters
+        ----------
+        path
+            A folder or a file, which is there.
+        side
+            ``truth`` or ``prediction``.
+        taxonomy
+            The classes, if they were given.
+        suffix
+            Read only files whose names end so; empty for all.
+        """
         ...
 
 

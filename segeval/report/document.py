@@ -74,6 +74,8 @@ def write_report(
         raise SegevalError("no run to report", remedy="give at least one result")
     if len({s.result.task for s in systems}) > 1:
         raise SegevalError("runs of different tasks do not fit into one report", remedy="write one report a task")
+    if systems[0].result.task not in TITLES:
+        raise SegevalError(f"there is no report of the task {systems[0].result.task!r}", remedy="leave out the report")
     if slices is not None and len(slices) != len(systems):
         raise SegevalError(f"{len(slices)} tables of slices for {len(systems)} runs", remedy="give one for each run")
     return write_atomic(path, render(systems, comparison, slices, images, title))
