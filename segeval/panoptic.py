@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from segeval.arrays import crc_of
 from segeval.errors import Caution, SegevalError
 from segeval.metric import check_choices, option, rule_to_dict, void_value, whole_numbers
 from segeval.near_misses import near_misses
 from segeval.panoptic_figures import figures, summary
-from segeval.panoptic_maps import colours, overlaps, require_agreement
+from segeval.panoptic_matching import Matching, Meeting, image_of, lookup, match_all, meet
 from segeval.result import Result
 from segeval.rows import Rows, image_digest, split_iou
-from segeval.samples import Counted, Key, Pair, PanopticMap, Segments
+from segeval.samples import Pair, PanopticMap
 from segeval.signature import Signature
 from segeval.tally import Tally, in_order
 from segeval.taxonomy import Taxonomy
@@ -27,19 +26,6 @@ COUNTS = ("tp", "fp", "fn", "iou_high", "iou_low")
 
 # What `notes` rows count, by position.
 NOTES = ("several-crowds", "prediction-empty")
-
-
-class Matching(NamedTuple):
-    """What was decided about one image, before it is added up.
-
-    `matched` holds truth position, predicted position, intersection, union and "same class" by row (5, k).
-    """
-
-    matched: NDArray[np.int64]
-    truth: NDArray[np.int64]
-    prediction: NDArray[np.int64]
-    truth_state: NDArray[np.int64]
-    overlap: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 
 
 @dataclass(frozen=True)
@@ -85,6 +71,11 @@ class PanopticQuality:
             raise SegevalError("panoptic scoring needs to know the classes", remedy="give --classes FILE")
         return self.taxonomy
 
+    @property
+    def takes_counts(self) -> bool:
+        """Whether counted overlaps may stand in place of pixels."""
+        return True
+
     def match(self, pair: Pair) -> Matching:
         """Match one image; its id 0 is void (whoever made the map has applied `void`).
 
@@ -93,44 +84,7 @@ class PanopticQuality:
         SegevalError
             For sizes that differ, ids that are listed on one side of JSON and PNG only, or unknown classes.
         """
-        from segeval.kernels import segments as kernels
-
-        ids, other, pixels = overlaps(pair)
-        truth = self._table(pair.truth.segments, "truth", pair.truth_file, pair.key)
-        prediction = self._table(pair.prediction.segments, "prediction", pair.prediction_file, pair.key)
-        matched, state, unknown = kernels.match(ids, other, pixels, truth, prediction)
-        for which, table, side, file in (
-            (0, truth, "truth", pair.truth_file),
-            (1, prediction, "prediction", pair.prediction_file),
-        ):
-            require_agreement(int(unknown[which]), table, side, file, pair, which)
-        return Matching(matched, truth, prediction, state, (ids, other, pixels))
-
-    def _table(self, segments: Segments, side: str, file: str | None, key: Key) -> NDArray[np.int64]:
-        """The (5, n) table that the kernel reads: ids, class positions, crowd, last crowd, room for areas."""
-        taxonomy = self._taxonomy()
-        ids, classes = segments.ids, segments.classes
-        crowd, last = segments.crowd, segments.last_crowd
-        table = np.zeros((5, len(ids)), np.int64)
-        table[0] = ids
-        if taxonomy.ids:
-            order, ascending = _lookup(taxonomy)
-            at = np.searchsorted(ascending, classes).clip(max=len(ascending) - 1)
-            table[1] = order[at]
-            unknown = ascending[at] != classes
-        else:
-            unknown = np.ones(len(ids), bool)
-        if unknown.any():
-            k = int(np.argmax(unknown))
-            raise SegevalError(
-                f"the {side}'s segment {int(ids[k])} has category {int(classes[k])}, which is not among the classes",
-                file=file,
-                key=key,
-                remedy=taxonomy.hint(),
-            )
-        if side == "truth":
-            table[2], table[3] = crowd, last
-        return table
+        return match_all([meet(pair)], self._taxonomy())
 
     def observe(self, pairs: Iterable[Pair]) -> Tally:
         """Match each image and count by class.
@@ -141,52 +95,32 @@ class PanopticQuality:
             As `match`.
         """
         taxonomy = self._taxonomy()
-        k = len(taxonomy)
-        keys: list[Key] = []
-        digests: list[int] = []
-        events: list[NDArray[np.int64]] = []  # (image * k + class) * 3 + what
-        # image, truth class, predicted class, intersection, union, same class, excused from being a false positive
-        matches: list[NDArray[np.int64]] = []
-        notes: list[tuple[int, int, int]] = []
-        poor: list[tuple[int, int, int, int]] = []  # image, class position, missed, invented
-        for number, pair in enumerate(pairs):
-            found = self.match(pair)
-            m, truth, prediction = found.matched, found.truth, found.prediction
-            both = np.empty((7, m.shape[1]), np.int64)
-            both[0] = number
-            both[1], both[2], both[3:6] = truth[1, m[0]], prediction[1, m[1]], m[2:]
-            both[6] = prediction[2, m[1]] == 3
-            matches.append(both)
-            missed, invented = truth[1, found.truth_state == 2], prediction[1, prediction[2] == 2]
-            base = number * k
-            events += [(base + missed) * 2 + 1, (base + invented) * 2]
-            if self.diagnose:
-                near = near_misses(found.overlap, truth, prediction, found.truth_state, m)
-                for side, classes in enumerate(near):
-                    poor += [(number, c, 1 - side, side) for c in classes.tolist()]
-            keys.append(pair.key)
-            surplus = int((truth[2] != truth[3]).sum())
-            if surplus:
-                notes.append((number, 0, surplus))
-            if not prediction.shape[1]:
-                notes.append((number, 1, 1))
-            columns = truth[:3].T.tobytes()
-            pixels = pair.truth.pixels
-            crc = pixels.crc if isinstance(pixels, Counted) else crc_of(colours(pixels))
-            digests.append(image_digest(pair.key, *pixels.shape[:2], crc, columns.hex()))
-        rows = self._add_up(len(keys), events, matches)
-        image, code, count = np.array(notes, np.int64).reshape(-1, 3).T.copy()
-        tables = {**rows, "notes": Rows(image.astype(np.int32), {"code": code}, {"count": count})}
+        images: list[Meeting] = []
+        try:
+            images.extend(meet(pair) for pair in pairs)
+        except SegevalError:
+            match_all(images, taxonomy)  # what is wrong with an earlier image comes first
+            raise
+        found = match_all(images, taxonomy)
+        rows = self._add_up(found)
+        tables = {**rows, "notes": _notes(found)}
         choices = [("classes", taxonomy.label()), *self.observing()]
         if self.diagnose:
-            tables["poor"] = self._poor(poor)
+            tables["poor"] = self._poor(found)
             choices.append(("diagnose", "yes"))
         rule = Signature.of("panoptic", choices).format()
-        return in_order(Tally("panoptic", rule, tuple(keys), np.array(digests, np.uint64), tables))
+        keys = tuple(image.key for image in images)
+        return in_order(Tally("panoptic", rule, keys, _digests(images, found), tables))
 
-    def _poor(self, found: list[tuple[int, int, int, int]]) -> Rows:
+    def _poor(self, found: Matching) -> Rows:
         """Segments that overlap poorly, by image and class."""
-        rows = np.array(sorted(found), np.int64).reshape(-1, 4)
+        poor = [
+            (number, c, 1 - side, side)
+            for number in range(len(found.begins) - 1)
+            for side, classes in enumerate(near_misses(*found.of_image(number)))
+            for c in classes.tolist()
+        ]
+        rows = np.array(sorted(poor), np.int64).reshape(-1, 4)
         cells, at = np.unique(rows[:, :2], axis=0, return_inverse=True)
         counts = np.zeros((len(cells), 2), np.int64)
         np.add.at(counts, at.ravel(), rows[:, 2:])
@@ -197,14 +131,20 @@ class PanopticQuality:
             {"fn": counts[:, 0].copy(), "fp": counts[:, 1].copy()},
         )
 
-    def _add_up(
-        self, images: int, events: list[NDArray[np.int64]], matches: list[NDArray[np.int64]]
-    ) -> dict[str, Rows]:
+    def _add_up(self, found: Matching) -> dict[str, Rows]:
         taxonomy = self._taxonomy()
         k = len(taxonomy)
         ids = np.array(taxonomy.ids, np.int64)
-        wrong = np.concatenate(events) if events else np.zeros(0, np.int64)
-        m = np.concatenate(matches, axis=1) if matches else np.zeros((7, 0), np.int64)
+        truth, prediction = found.truth, found.prediction
+        # (image * k + class) * 2 + 1 for what was missed, + 0 for what was invented
+        missed, invented = found.truth_state == 2, prediction[2] == 2
+        lost = (image_of(found.truth_begins)[missed] * k + truth[1, missed]) * 2 + 1
+        wrong = np.concatenate([lost, (image_of(found.prediction_begins)[invented] * k + prediction[1, invented]) * 2])
+        # image, truth class, predicted class, intersection, union, same class, excused from being a false positive
+        m = np.empty((7, found.matched.shape[1]), np.int64)
+        t, p = found.matched[:2]
+        m[0], m[1], m[2], m[3:6] = found.matched[5], truth[1, t], prediction[1, p], found.matched[2:5]
+        m[6] = prediction[2, p] == 3
         true = m[:, m[5] == 1]
         cell = true[0] * k + true[1]
         high, low = split_iou(true[3] / true[4])
@@ -234,7 +174,7 @@ class PanopticQuality:
         taxonomy = self._taxonomy()
         rows = tally.tables["classes"]
         shape = (len(tally.keys), len(taxonomy)) if per_image else (1, len(taxonomy))
-        order, ascending = _lookup(taxonomy)
+        order, ascending = lookup(taxonomy)
         at = order[np.searchsorted(ascending, rows["class"])] if len(rows) else np.zeros(0, np.int64)
         image = rows.image if per_image else np.zeros(len(rows), np.int32)
         out = {}
@@ -307,10 +247,28 @@ class PanopticQuality:
         return found
 
 
-def _lookup(taxonomy: Taxonomy) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    ids = np.array(taxonomy.ids, np.int64)
-    order = np.argsort(ids, kind="stable")
-    return order, ids[order]
+def _notes(found: Matching) -> Rows:
+    """How many crowds do not count, and which images have a prediction without segments."""
+    surplus = np.bincount(
+        image_of(found.truth_begins), found.truth[2] != found.truth[3], minlength=len(found.begins) - 1
+    ).astype(np.int64)
+    empty = np.diff(found.prediction_begins) == 0
+    image = np.concatenate([np.flatnonzero(surplus), np.flatnonzero(empty)])
+    code = np.repeat(np.arange(2), [np.count_nonzero(surplus), np.count_nonzero(empty)])
+    count = np.concatenate([surplus[surplus > 0], np.ones(np.count_nonzero(empty), np.int64)])
+    order = np.argsort(image, kind="stable")
+    return Rows(image[order].astype(np.int32), {"code": code[order]}, {"count": count[order]})
+
+
+def _digests(images: list[Meeting], found: Matching) -> NDArray[np.uint64]:
+    """What stands for each image's truth: size, pixels, and the segments' ids, classes and crowds."""
+    columns = np.ascontiguousarray(found.truth[:3].T)
+    begins = found.truth_begins.tolist()
+    digests = [
+        image_digest(image.key, *image.counted.shape, image.counted.crc, columns[low:high].tobytes().hex())
+        for image, low, high in zip(images, begins, begins[1:], strict=False)
+    ]
+    return np.array(digests, np.uint64)
 
 
 __all__ = ["Matching", "PanopticMap", "PanopticQuality", "figures", "summary"]

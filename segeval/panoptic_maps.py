@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from segeval.arrays import require_same_size
 from segeval.errors import SegevalError
-from segeval.samples import Counted, Pair
+from segeval.samples import Key, Pair
 
 
 def colours(pixels: NDArray[Any]) -> NDArray[np.uint8]:
@@ -21,11 +21,16 @@ def colours(pixels: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def overlaps(pair: Pair) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Truth ids, predicted ids and pixels of what overlaps, sorted by the ids.
+
+    Raises
+    ------
+    SegevalError
+        For sizes that differ.
+    """
     from segeval.kernels import overlap
 
     truth, prediction = pair.truth.pixels, pair.prediction.pixels
-    if isinstance(truth, Counted):
-        return truth.truth, truth.prediction, truth.pixels
     remedy = "predict at the truth's size"
     require_same_size(truth, prediction, file=pair.prediction_file, key=pair.key, remedy=remedy)
     if truth.ndim == prediction.ndim == 3:
@@ -37,14 +42,25 @@ def overlaps(pair: Pair) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[
 
 
 def require_agreement(
-    unknown: int, table: NDArray[np.int64], side: str, file: str | None, pair: Pair, which: int
+    unknown: int,
+    table: NDArray[np.int64],
+    side: str,
+    file: str | None,
+    key: Key,
+    stated: NDArray[np.int64] | None = None,
 ) -> None:
-    """Every id of the pixels is listed, every listed one has pixels, and a stated area is the pixels' own."""
+    """Every id of the pixels is listed, every listed one has pixels, and a stated area is the pixels' own.
+
+    Raises
+    ------
+    SegevalError
+        Where that is not so.
+    """
     if unknown >= 0:
         raise SegevalError(
             f"the {side}'s pixels hold the segment id {unknown}, which its list of segments lacks",
             file=file,
-            key=pair.key,
+            key=key,
             remedy="list it in segments_info, or paint it with the void id 0",
         )
     empty = table[4] == 0
@@ -52,20 +68,17 @@ def require_agreement(
         raise SegevalError(
             f"the {side} lists segment {int(table[0, np.argmax(empty)])}, which has no pixel",
             file=file,
-            key=pair.key,
+            key=key,
             remedy="take it out of segments_info, or paint it",
         )
-    if which:
+    if stated is None:
         return
-    segments = pair.truth.segments
-    at = np.searchsorted(segments.ids, table[0])
-    stated = segments.areas[at]
     wrong = (stated >= 0) & (stated != table[4])
     if wrong.any():
         k = int(np.argmax(wrong))
         raise SegevalError(
             f"segment {int(table[0, k])} has the area {int(stated[k])} in the JSON but {int(table[4, k])} pixels",
             file=file,
-            key=pair.key,
+            key=key,
             remedy="correct or remove 'area' (a wrong one gives PQ above 100 elsewhere)",
         )

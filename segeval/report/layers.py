@@ -60,7 +60,7 @@ def panoptic_layers(rule: PanopticQuality, pair: Pair, taxonomy: Taxonomy, side:
     truth_fate = np.append(np.choose(found.truth_state, [0, 1, 2, 4]), 0)
     fate = np.append(np.choose(found.prediction[2], [0, 1, 2, 4]), 0)
     partner = np.full(found.truth.shape[1] + 1, -1, np.int64)
-    for t, p, _, _, same in found.matched.T.tolist():
+    for t, p, _, _, same, _ in found.matched.T.tolist():
         if same:
             partner[t] = p
         else:

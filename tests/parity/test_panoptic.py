@@ -84,7 +84,7 @@ def our_matches(truth: Path, prediction: Path) -> dict[int, list[float]]:
     found: dict[int, list[float]] = defaultdict(list)
     for key in source.keys():
         matching = rule.match(source.load(key))
-        for t, _, inter, union, same in matching.matched.T.tolist():
+        for t, _, inter, union, same, _ in matching.matched.T.tolist():
             if same:
                 found[source.taxonomy.ids[matching.truth[1, t]]].append(inter / union)
     return found
