@@ -19,7 +19,7 @@ from torch import Tensor
 from segeval.arrays import NOTHING
 from segeval.batches import Image, channel_values, largest_channel, panoptic_parts, undefined_logits
 from segeval.errors import SegevalError
-from segeval.readers.coco_panoptic import make_segments
+from segeval.readers.panoptic_segments import make_segments
 from segeval.samples import Counted, Key, Pair, PanopticMap, Segments
 from segeval.torch_crc import crc_of_rows
 

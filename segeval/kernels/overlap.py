@@ -32,6 +32,18 @@ _LAYOUTS = {
 _COLOUR_OF_RGBA = 0x7777_7777_7777_7777
 
 
+def _layout(step: int, alpha: bool = False) -> tuple[int, np.uint64, np.uint32, int]:
+    """How 64 bytes hold pixels of `step` bytes, as the kernels want to know it."""
+    block, compare, bits, multiplier = _LAYOUTS[step]
+    if alpha:
+        compare, bits = _COLOUR_OF_RGBA, 0xFF_FFFF
+    return block, np.uint64(compare), np.uint32(bits), multiplier
+
+
+COLOURS = _layout(3)
+"""The layout of RGB."""
+
+
 @kernel
 def _read(pixels: Any, i: Any, step: Any) -> Any:
     value = np.uint32(0)
@@ -143,15 +155,8 @@ Rows = tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.int64]]
 def _rows(truth: NDArray[Any], prediction: NDArray[Any], step: int, alpha: bool = False) -> Rows:
     if truth.size == 0:
         return np.empty(0, np.uint32), np.empty(0, np.uint32), np.empty(0, np.int64)
-    block, compare, bits, multiplier = _LAYOUTS[step]
-    if alpha:
-        compare, bits = _COLOUR_OF_RGBA, 0xFF_FFFF
-    keys, pixels = _count(
-        truth.reshape(-1).view(np.uint8),
-        prediction.reshape(-1).view(np.uint8),
-        step,
-        (block, np.uint64(compare), np.uint32(bits), multiplier),
-    )
+    maps = (truth.reshape(-1).view(np.uint8), prediction.reshape(-1).view(np.uint8))
+    keys, pixels = _count(*maps, step, _layout(step, alpha))
     order = keys.argsort()
     keys = keys[order]
     return (keys >> _HALF).astype(np.uint32), keys.astype(np.uint32), pixels[order]

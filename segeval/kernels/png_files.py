@@ -27,6 +27,7 @@ from segeval.kernels.c_calls import (
 )
 from segeval.kernels.confusion import _count, _move
 from segeval.kernels.jit import kernel
+from segeval.kernels.overlap import _count as _meet
 from segeval.kernels.png import PADDING, _unfilter
 
 DONE, MARKED, LARGER = 0, 1, 2
@@ -129,53 +130,104 @@ def _decode(calls: Any, handle: Any, channels: Any, data: Any, raw: Any, out: An
 
 
 @kernel
-def _labels(calls: Any, handle: Any, path: Any, most: Any, data: Any, raw: Any, out: Any, facts: Any) -> Any:
-    """One label map of a byte a pixel into `out`."""
+def _image(
+    calls: Any, handle: Any, channels: Any, path: Any, most: Any, data: Any, raw: Any, out: Any, facts: Any
+) -> Any:
+    """One image of `channels` bytes a pixel into `out`: a grey or a palette's indices, or colours."""
     size = _load(calls, path, data, facts)
     if size < 0:
         return LARGER
-    if not _parse(calls, data, size, most, facts) or (facts[COLOUR] != 0 and facts[COLOUR] != 3):
+    if not _parse(calls, data, size, most, facts):
         return MARKED
-    return _decode(calls, handle, 1, data, raw, out, facts)
+    colour = facts[COLOUR]
+    if (channels == 1 and colour != 0 and colour != 3) or (channels == 3 and colour != 2):
+        return MARKED
+    return _decode(calls, handle, channels, data, raw, out, facts)
+
+
+@kernel
+def _pair(
+    calls: Any, handle: Any, channels: Any, truth_path: Any, path: Any, most: Any, data: Any, raw: Any, truth: Any,
+    prediction: Any, facts: Any,
+) -> Any:  # fmt: skip
+    """Both images of a pair, which must be of one size."""
+    status = _image(calls, handle, channels, truth_path, most, data, raw, truth, facts[0])
+    if status == DONE:
+        status = _image(calls, handle, channels, path, most, data, raw, prediction, facts[1])
+    if status == DONE and (facts[0, HEIGHT] != facts[1, HEIGHT] or facts[0, WIDTH] != facts[1, WIDTH]):
+        return MARKED
+    return status
+
+
+@kernel
+def _note(calls: Any, channels: Any, truth: Any, facts: Any, about: Any, k: Any) -> Any:
+    """What is to be known of an image beside its rows; returns the bytes of its pixels."""
+    size = facts[0, HEIGHT] * facts[0, WIDTH] * channels
+    about[k, SIZE_0] = facts[0, HEIGHT]
+    about[k, SIZE_1] = facts[0, WIDTH]
+    about[k, CRC] = crc32(calls[CRC32], place(truth, facts[0, LEAD]), size)
+    return size
 
 
 @kernel
 def count_labels(
     calls: Any, handle: Any, paths: Any, begins: Any, first: Any, most: Any, data: Any, raw: Any, truth: Any,
-    prediction: Any, table: Any, rows: Any, pixels: Any, facts: Any, about: Any,
+    prediction: Any, facts: Any, about: Any, table: Any, rows: Any, pixels: Any,
 ) -> Any:  # fmt: skip
     """Count pairs of label maps from `first` on; returns the one that needs more room, or their number.
 
     Parameters are the C functions and libdeflate's decompressor; the paths, truth and prediction in turn, as uint8 with
     a zero after each, and where each begins; the most pixels admitted; buffers for a file, its filtered rows and both
-    maps; a table of 65,536 zeros; `rows` (2, r) and `pixels` (r) int64, filled from the beginning with the labels that
-    meet; `facts` (2, 9) and `about` (n, 5) int64 as named above.
+    maps; `facts` (2, 9) and `about` (n, 5) int64 as named above; a table of 65,536 zeros; `rows` (2, r) and `pixels`
+    (r) int64, filled from the beginning with the labels that meet.
     """
     seen = np.zeros(1024, np.uint64)
     used = np.int64(0)
     for k in range(first, about.shape[0]):
-        status = DONE
-        for side in range(2):
-            if status == DONE:
-                path = place(paths, begins[2 * k + side])
-                status = _labels(
-                    calls, handle, path, most, data, raw, truth if side == 0 else prediction, facts[side]
-                )  # fmt: skip
-        height, width = facts[0, HEIGHT], facts[0, WIDTH]
-        if status == DONE and (height != facts[1, HEIGHT] or width != facts[1, WIDTH]):
-            status = MARKED
-        size = height * width
-        if status == DONE and used + min(size, np.int64(table.size)) > pixels.size:
+        path, other = place(paths, begins[2 * k]), place(paths, begins[2 * k + 1])
+        status = _pair(calls, handle, 1, path, other, most, data, raw, truth, prediction, facts)
+        if status == DONE and used + min(facts[0, HEIGHT] * facts[0, WIDTH], np.int64(table.size)) > pixels.size:
             status = LARGER
         about[k, STATUS] = status
         if status == LARGER:
             return np.int64(k)
         if status == DONE:
+            size = _note(calls, 1, truth, facts, about, k)
             ours, theirs = facts[0, LEAD], facts[1, LEAD]
-            about[k, SIZE_0], about[k, SIZE_1] = height, width
-            about[k, CRC] = crc32(calls[CRC32], place(truth, ours), size)
             seen[:] = 0
             _count(truth[ours : ours + size], prediction[theirs : theirs + size], table, seen)
             used = _move(table, seen, rows[0], rows[1], pixels, used)
+        about[k, END] = used
+    return np.int64(about.shape[0])
+
+
+@kernel
+def count_colours(
+    calls: Any, handle: Any, paths: Any, begins: Any, first: Any, most: Any, data: Any, raw: Any, truth: Any,
+    prediction: Any, facts: Any, about: Any, layout: Any, keys: Any, pixels: Any,
+) -> Any:  # fmt: skip
+    """Count pairs of panoptic maps kept as colours, as `count_labels` does.
+
+    The rows are `keys` uint64, `truth id << 32 | prediction id`, in no order within an image, and `pixels` int64;
+    `layout` is that of `overlap.COLOURS`.
+    """
+    used = np.int64(0)
+    for k in range(first, about.shape[0]):
+        path, other = place(paths, begins[2 * k]), place(paths, begins[2 * k + 1])
+        status = _pair(calls, handle, 3, path, other, most, data, raw, truth, prediction, facts)
+        if status == DONE:
+            size = _note(calls, 3, truth, facts, about, k)
+            ours, theirs = facts[0, LEAD], facts[1, LEAD]
+            found, counts = _meet(truth[ours : ours + size], prediction[theirs : theirs + size], 3, layout)
+            if used + found.size > pixels.size:
+                # Handed on, then tried again; by itself it is too much for this way.
+                status = LARGER if used else MARKED
+            else:
+                keys[used : used + found.size] = found
+                pixels[used : used + found.size] = counts
+                used += found.size
+        about[k, STATUS] = status
+        if status == LARGER:
+            return np.int64(k)
         about[k, END] = used
     return np.int64(about.shape[0])

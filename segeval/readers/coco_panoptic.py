@@ -16,14 +16,11 @@ from segeval.readers.classes import taxonomy_of_categories
 from segeval.readers.json_files import integer, read_bytes, read_json
 from segeval.readers.mounts import present
 from segeval.readers.pairing import is_hidden
+from segeval.readers.panoptic_segments import NO_SEGMENTS, make_segments
 from segeval.readers.png import Scratch, read_png
 from segeval.readers.protocol import buffer
 from segeval.samples import Key, PanopticMap, Segments
 from segeval.taxonomy import Taxonomy
-
-NO_SEGMENTS = Segments(
-    np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, bool), np.zeros(0, np.int64), np.zeros(0, bool)
-)
 
 
 def is_panoptic(data: Any) -> bool:
@@ -32,62 +29,6 @@ def is_panoptic(data: Any) -> bool:
         return False
     listed = data["annotations"]
     return bool(listed) and isinstance(listed[0], dict) and "segments_info" in listed[0]
-
-
-def make_segments(entries: Any, file: object, key: Key) -> Segments:
-    """The segments of one image, checked; a missing area is -1 (unknown), a missing iscrowd 0.
-
-    Raises
-    ------
-    SegevalError
-        For ids that are no whole numbers, repeat, or do not fit in 24 bits, and for areas that are no numbers.
-    """
-    if not isinstance(entries, list):
-        raise SegevalError("segments_info is no list", file=file, key=key, remedy="give a list of segments")
-    rows = np.empty((len(entries), 4), np.int64)
-    last: dict[int, int] = {}
-    for k, entry in enumerate(entries):
-        try:
-            ident, category, crowd = entry["id"], entry["category_id"], entry.get("iscrowd", 0)
-            area = entry.get("area", -1)
-        except (KeyError, TypeError, AttributeError):
-            raise SegevalError(
-                f"segment {k} lacks id or category_id", file=file, key=key, remedy="give each segment both"
-            ) from None
-        if not (type(ident) is type(category) is type(area) is int):
-            ident = integer(ident, f"the id of segment {k}", file, key)
-            category = integer(category, f"the category_id of segment {ident}", file, key)
-            area = -1 if area is None else integer(area, f"the area of segment {ident}", file, key)
-        if not 0 < ident < 2**24:
-            what = "is void" if ident == 0 else "does not fit in three bytes"
-            raise SegevalError(f"segment id {ident} {what}", file=file, key=key, remedy="use ids from 1 to 16777215")
-        if not 0 <= category < 2**32:
-            raise SegevalError(
-                f"segment {ident} has category_id {category}", file=file, key=key, remedy="use ids from 0 to 4294967295"
-            )
-        if crowd not in (0, 1):
-            raise SegevalError(f"segment {ident} has iscrowd {crowd!r}", file=file, key=key, remedy="write 0 or 1")
-        if not -(2**40) < area < 2**40 or (area < 0 and "area" in entry and entry["area"] is not None):
-            raise SegevalError(
-                f"segment {ident} has the area {area}", file=file, key=key, remedy="correct or remove it"
-            )
-        rows[k] = ident, category, crowd, area
-        if crowd:
-            last[category] = k
-    counts = np.zeros(len(rows), bool)
-    counts[list(last.values())] = True
-    order = np.argsort(rows[:, 0], kind="stable")
-    rows = rows[order]
-    ids = np.ascontiguousarray(rows[:, 0])
-    twice = ids[1:] == ids[:-1]
-    if twice.any():
-        raise SegevalError(
-            f"lists the segment id {int(ids[1:][twice][0])} twice",
-            file=file,
-            key=key,
-            remedy="give each segment its own id",
-        )
-    return Segments(ids, rows[:, 1], rows[:, 2].astype(bool), rows[:, 3], counts[order])
 
 
 def find_folder(path: Path, first: str) -> Path:

@@ -15,13 +15,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from segeval.readers.coco_panoptic import CocoPanoptic
 from segeval.readers.labels import LabelFolder
 from segeval.readers.pairing import PairedSource
+from segeval.readers.panoptic_segments import segments_of_images
 from segeval.readers.png import Scratch
 from segeval.readers.png_chunks import most_pixels
 from segeval.readers.protocol import Source, buffer
 from segeval.readers.remote import FetchedPairs
-from segeval.samples import Counted, Key, Pair
+from segeval.samples import Counted, Key, Pair, PanopticMap
 
 # Rows that are kept before they are handed on; one image has 65,536 at most.
 _ROWS = 2**17
@@ -52,6 +54,9 @@ def pairs_of(source: Source, keys: Sequence[Key], metric: Any) -> Iterator[Pair]
         plain = ADDRESSES is not None and not isinstance(source, FetchedPairs)
         if plain and isinstance(source.truth, LabelFolder) and isinstance(source.prediction, LabelFolder):
             return _counted_labels(source, keys)
+        sides = (source.truth, source.prediction)
+        if plain and all(isinstance(side, CocoPanoptic) and not any(side.void) for side in sides):
+            return _counted_colours(source, keys)
     return (source.load(key) for key in keys)
 
 
@@ -103,42 +108,71 @@ class _Room:
 
 
 def _counted_labels(source: PairedSource, keys: Sequence[Key]) -> Iterator[Pair]:
+    files = [source.files(key) for key in keys]
+    for key, names, counted in zip(keys, files, _counted(files, colours=False), strict=True):
+        yield source.load(key) if counted is None else Pair(key, counted, None, *names)
+
+
+def _counted_colours(source: PairedSource, keys: Sequence[Key]) -> Iterator[Pair]:
+    sides = [
+        segments_of_images([reader.entries[key]["segments_info"] for key in keys if key in reader.entries])
+        for reader in (source.truth, source.prediction)
+        if isinstance(reader, CocoPanoptic)
+    ]
+    files = [source.files(key) for key in keys]
+    if any(side is None or len(side) < len(keys) for side in sides):
+        yield from map(source.load, keys)
+        return
+    for i, (key, names, counted) in enumerate(zip(keys, files, _counted(files, colours=True), strict=True)):
+        if counted is None:
+            yield source.load(key)
+        else:
+            truth, prediction = (PanopticMap(counted, side[i]) for side in sides if side is not None)
+            yield Pair(key, truth, prediction, *names)
+
+
+def _counted(files: Sequence[tuple[str, ...]], *, colours: bool) -> Iterator[Counted | None]:
+    """For each pair of files in turn what overlaps in it, or None where it has to be read in the ordinary way."""
+    from segeval.kernels import overlap
     from segeval.kernels import png_files as kernels
     from segeval.kernels.c_calls import ADDRESSES
 
     room = buffer("counting", _Room)
-    files = [source.files(key) for key in keys]
     paths, begins = _paths(files)
-    about = np.zeros((len(keys), 5), np.int64)
-    handle, most = buffer("truth", Scratch).inflater.handle, most_pixels()
+    about = np.zeros((len(files), 5), np.int64)
+    inflater, most = buffer("truth", Scratch).inflater, most_pixels()
     first = 0
-    while first < len(keys):
+    while first < len(files):
         room.facts[:] = 0
-        stop = kernels.count_labels(
-            ADDRESSES, handle, paths, begins, first, most, *room.buffers(), room.table, room.rows, room.pixels,
-            room.facts, about,
-        )  # fmt: skip
-        yield from _pairs(source, keys[first:stop], files[first:stop], about[first:stop], room)
-        if stop < len(keys) and not room.grow(files[stop]):
-            yield source.load(keys[stop])
+        given = (ADDRESSES, inflater.handle, paths, begins, first, most, *room.buffers(), room.facts, about)
+        if colours:
+            stop = kernels.count_colours(*given, overlap.COLOURS, room.rows[0].view(np.uint64), room.pixels)
+        else:
+            stop = kernels.count_labels(*given, room.table, room.rows, room.pixels)
+        yield from _images(about[first:stop], room, colours)
+        if stop < len(files) and not room.grow(files[stop]):
+            yield None
             stop += 1
         first = stop
 
 
-def _pairs(
-    source: PairedSource, keys: Sequence[Key], files: Sequence[tuple[str, ...]], about: NDArray[np.int64], room: _Room
-) -> Iterator[Pair]:
-    """The counted images, and in their places those that were left to the ordinary way."""
+def _images(about: NDArray[np.int64], room: _Room, colours: bool) -> Iterator[Counted | None]:
+    """Each image's part of what was counted in one call."""
     used = int(about[-1, -1]) if len(about) else 0
     truth, prediction = room.rows[:, :used].copy()
     pixels = room.pixels[:used].copy()
+    if colours:
+        keys = truth.view(np.uint64)
+        image = np.repeat(np.arange(len(about)), np.diff(about[:, -1], prepend=0))
+        order = np.lexsort((keys, image))
+        keys, pixels = keys[order], pixels[order]
+        truth, prediction = (keys >> np.uint64(32)).astype(np.int64), keys.astype(np.uint32).astype(np.int64)
     begin = 0
-    for key, names, (status, height, width, crc, end) in zip(keys, files, about.tolist(), strict=True):
+    for status, height, width, crc, end in about.tolist():
         if status:
-            yield source.load(key)
-            continue
-        counted = Counted((height, width), crc, truth[begin:end], prediction[begin:end], pixels[begin:end])
-        yield Pair(key, counted, None, *names)
+            yield None
+        else:
+            yield Counted((height, width), crc, truth[begin:end], prediction[begin:end], pixels[begin:end])
         begin = end
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +17,17 @@ from PIL import Image
 
 from segeval.errors import SegevalError
 from segeval.kernels import c_calls
+from segeval.panoptic import PanopticQuality
 from segeval.readers import counted
 from segeval.readers.counted import pairs_of
-from segeval.readers.opening import open_semantic
+from segeval.readers.opening import open_panoptic, open_semantic
 from segeval.readers.pairing import PairedSource
+from segeval.readers.panoptic_segments import make_segments, segments_of_images
 from segeval.readers.protocol import buffer
 from segeval.samples import Counted
 from segeval.semantic import SemanticIoU
-from segeval.tally import Tally
+from segeval.tally import Tally, merge
+from segeval.taxonomy import Taxonomy
 from tests.readers.test_png import chunk, picture, png
 
 pytestmark = pytest.mark.skipif(c_calls.ADDRESSES is None, reason="the C functions can't be reached here")
@@ -110,6 +116,134 @@ def test_the_same_tally_or_the_same_error(images: list[tuple[Any, ...]], first: 
         assert observed(rule, source, singly=False) == observed(rule, source, singly=True)
 
 
+Listed = list[dict[str, Any]]
+
+
+def coloured(root: Path, images: list[tuple[Any, Any, Listed, Listed]], *, kind: str = "RGB") -> PairedSource:
+    """Panoptic pairs: ids of both sides (H, W), and what the JSONs list."""
+    for side, place in (("truth", 0), ("prediction", 1)):
+        (root / side).mkdir(exist_ok=True)
+        entries = []
+        for k, image in enumerate(images):
+            pixels = np.stack([image[place] >> shift & 255 for shift in (0, 8, 16)], axis=-1).astype(np.uint8)
+            other = k == 0 and kind != "RGB"
+            pixels = np.concatenate([pixels, pixels[..., :1]], axis=-1) if other else pixels
+            (root / side / f"{k}.png").write_bytes(png(pixels, kind if other else "RGB", filters=[k % 5, 4]))
+            entries.append({"image_id": k, "file_name": f"{k}.png", "segments_info": image[2 + place]})
+        categories = [{"id": c, "name": str(c), "isthing": c % 2} for c in range(1, 6)]
+        (root / f"{side}.json").write_text(json.dumps({"annotations": entries, "categories": categories}))
+    return open_panoptic(root / "prediction.json", root / "truth.json", taxonomy=None)
+
+
+def panoptic_image(seed: int, height: int, width: int, segments: int) -> tuple[Any, Any, Listed, Listed]:
+    rng = np.random.default_rng(seed)
+    maps, tables = [], []
+    names = rng.choice(2**24 - 1, (2, segments), replace=False) + 1
+    for ids in names:
+        cells = rng.integers(0, segments, (-(-height // 4), -(-width // 6)))
+        whole = np.kron(cells, np.ones((4, 6), np.int64))[:height, :width]
+        whole = np.where(rng.random(whole.shape) < 0.02, rng.integers(0, segments, whole.shape), whole)
+        labels = np.where(whole == 0, 0, ids[whole])
+        found, areas = np.unique(labels[labels > 0], return_counts=True)
+        listed: Listed = [
+            {"id": int(i), "category_id": int(rng.integers(1, 6)), "iscrowd": int(rng.random() < 0.2), "area": int(a)}
+            for i, a in zip(found, areas, strict=True)
+        ]
+        rng.shuffle(listed)  # type: ignore[arg-type]
+        maps.append(labels)
+        tables.append(listed)
+    return maps[0], maps[1], tables[0], tables[1]
+
+
+def spoilt(image: tuple[Any, Any, Listed, Listed], how: str) -> tuple[Any, Any, Listed, Listed]:
+    """An image with something wrong, or only unusual, on one side."""
+    truth, prediction, ours, theirs = image
+    if how == "size":
+        return truth, prediction[:-1], ours, theirs
+    if not ours or not theirs:
+        return image
+    first, other = dict(ours[0]), dict(theirs[0])
+    changes: dict[str, tuple[Listed, Listed]] = {
+        "unlisted": (ours[1:], theirs),
+        "unlisted prediction": (ours, theirs[1:]),
+        "unpainted": ([*ours, {"id": 7, "category_id": 1}], theirs),
+        "area": ([{**first, "area": first["area"] + 1}, *ours[1:]], theirs),
+        "category": ([{**first, "category_id": 77}, *ours[1:]], theirs),
+        "category of prediction": (ours, [{**other, "category_id": 77}, *theirs[1:]]),
+        "twice": ([*ours, first], theirs),
+        "whole floats": ([{**first, "id": float(first["id"])}, *ours[1:]], theirs),
+        "no area": ([{k: v for k, v in first.items() if k != "area"}, *ours[1:]], theirs),
+        "negative area": ([{**first, "area": -4}, *ours[1:]], theirs),
+        "large id": (ours, [{**other, "id": 2**24}, *theirs[1:]]),
+        "huge id": (ours, [{**other, "id": 2**80}, *theirs[1:]]),
+        "no category": (ours, [{"id": 3}, *theirs[1:]]),
+        "crowd of 2": ([{**first, "iscrowd": 2}, *ours[1:]], theirs),
+        "crowd true": ([{**first, "iscrowd": True}, *ours[1:]], theirs),
+    }
+    return truth, prediction, *changes[how]
+
+
+SPOILT = (
+    "size", "unlisted", "unlisted prediction", "unpainted", "area", "category", "category of prediction", "twice",
+    "whole floats", "no area", "negative area", "large id", "huge id", "no category", "crowd of 2", "crowd true",
+)  # fmt: skip
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    images=st.lists(
+        st.tuples(st.integers(0, 99), st.integers(2, 30), st.integers(1, 60), st.integers(1, 12)),
+        min_size=1,
+        max_size=5,
+    ),
+    wrong=st.lists(st.tuples(st.integers(0, 4), st.sampled_from(SPOILT)), max_size=2),
+    kind=st.sampled_from(["RGB", "RGB", "RGBA"]),
+    diagnose=st.booleans(),
+)
+def test_panoptic_maps_alike(
+    images: list[tuple[int, int, int, int]], wrong: list[tuple[int, str]], kind: str, diagnose: bool, tmp_path: Path
+) -> None:
+    made = [panoptic_image(*image) for image in images]
+    for at, how in wrong:
+        if at < len(made):
+            made[at] = spoilt(made[at], how)
+    source = coloured(tmp_path, made, kind=kind)
+    rule = PanopticQuality(source.taxonomy, diagnose=diagnose)
+    told = observed(rule, source, singly=False)
+    assert told == observed(rule, source, singly=True)
+    each = [observed(rule, replace(source, pairs={key: key}), singly=True) for key in source.keys()]
+    if isinstance(told, Tally):
+        assert told == merge([tally for tally in each if isinstance(tally, Tally)])
+    else:
+        assert told == next(error for error in each if isinstance(error, str))
+
+
+@pytest.mark.parametrize("how", [*SPOILT, ""])
+def test_segments_of_many_images_are_those_of_each(how: str) -> None:
+    images = [panoptic_image(seed, 20, 30, 9) for seed in range(5)]
+    images[2] = spoilt(images[2], how) if how not in ("", "size") else images[2]
+    for side in (2, 3):
+        listed = [image[side] for image in images]
+        many = segments_of_images(listed)
+        if many is None:
+            continue
+        for segments, entries in zip(many, listed, strict=True):
+            alone = make_segments(entries, None, 0)
+            for field in fields(alone):
+                assert np.array_equal(getattr(segments, field.name), getattr(alone, field.name)), field.name
+    plain = segments_of_images([image[3] for image in images]) is not None
+    assert plain == (how not in ("large id", "huge id", "no category"))
+    assert segments_of_images([[], []]) is not None
+    assert segments_of_images([{}]) is None
+    assert segments_of_images([[3]]) is None
+
+
+def test_panoptic_pairs_are_counted_by_the_chunk(tmp_path: Path) -> None:
+    source = coloured(tmp_path, [panoptic_image(seed, 20, 30, 5) for seed in range(4)], kind="RGBA")
+    found = [p.truth.pixels for p in pairs_of(source, source.keys(), PanopticQuality(source.taxonomy))]
+    assert [isinstance(p, Counted) for p in found] == [False, True, True, True]
+
+
 def test_plain_pairs_are_counted_by_the_chunk(tmp_path: Path) -> None:
     pixels = grey(40, 50)
     odd = png(picture("I;16", 1, 40, 50, 0.1), "I;16")
@@ -133,8 +267,6 @@ def test_a_label_outside_the_classes_names_its_file(tmp_path: Path) -> None:
     wrong = pixels.copy()
     wrong[3, 4] = 7
     source = folders(tmp_path, [(png(pixels, "L"), png(pixels, "L")), (png(pixels, "L"), png(wrong, "L"))])
-    from segeval.taxonomy import Taxonomy
-
     rule = SemanticIoU(Taxonomy.of_count(3))
     told = observed(rule, source, singly=False)
     assert told == observed(rule, source, singly=True)
@@ -183,8 +315,6 @@ def test_what_is_no_regular_file(tmp_path: Path) -> None:
         if case == "folder":
             path.mkdir()
         elif case == "pipe":
-            import os
-
             os.mkfifo(path)
         told = observed(SemanticIoU(), source, singly=False)
         assert told == observed(SemanticIoU(), source, singly=True)
