@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +25,11 @@ from segeval.samples import Key
 from segeval.taxonomy import Colour, Taxonomy, distinct_colour
 from segeval_baselines.checkpoint import Checkpoint
 from segeval_baselines.datasets import IMAGE_EXTENSIONS, files_by_stem, read_image
+from segeval_baselines.inference import WHOLE, View
 from segeval_baselines.object_inference import Found, ObjectPredictor, PanopticFound, thing_ids
 from segeval_baselines.object_truth import categories
 from segeval_baselines.prediction import Progress, claim, fingerprint, npz
+from segeval_baselines.separation import SeparatingPredictor
 from segeval_baselines.zoo import architecture
 
 DIVISOR = 1000
@@ -104,6 +106,8 @@ def predict_objects(
     images: str | Path,
     outputs: ObjectOutputs,
     *,
+    method: str | None = None,
+    view: View = WHOLE,
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> int:
@@ -112,11 +116,13 @@ def predict_objects(
     Parameters
     ----------
     checkpoint
-        The detector.
+        The detector, or a semantic network that was trained to separate objects.
     images
         Folder of images.
     outputs
         What is written, and where.
+    method, view
+        How a semantic network's regions are separated (`watershed.separate`), and how images are shown to it.
     device
         Where it runs.
     progress
@@ -130,17 +136,23 @@ def predict_objects(
     Raises
     ------
     SegevalError
-        For a folder without images, an unreadable one, one without an id, or a folder of other predictions.
+        For a folder without images, an unreadable one, one without an id, a folder of other predictions, or a semantic
+        network that knows no border between objects.
     """
-    task = architecture(checkpoint.model).task
+    task = "instance" if method else architecture(checkpoint.model).task
     found = files_by_stem(Path(images), IMAGE_EXTENSIONS)
     if not found:
         raise SegevalError("holds no image", file=images, remedy=f"known are {', '.join(IMAGE_EXTENSIONS)}")
     for stem in found:
         outputs.image_id(stem)
     signs = ("*.json", "*/*.png", "*/*.npz")
-    claim(outputs.folder, {**checkpoint.header(), "weights": fingerprint(checkpoint)}, signs)
-    predictor = ObjectPredictor.of(checkpoint, device)
+    separation = {"instances": method, "view": asdict(view)} if method else {}
+    predictor: Any
+    if method:
+        predictor = SeparatingPredictor.of(checkpoint, device, method, view)
+    else:
+        predictor = ObjectPredictor.of(checkpoint, device)
+    claim(outputs.folder, {**checkpoint.header(), "weights": fingerprint(checkpoint), **separation}, signs)
     made = 0
     for done, (stem, path) in enumerate(found.items(), 1):
         if not outputs.exist(stem, task):
@@ -155,7 +167,20 @@ def predict_objects(
 # ---- instances -----------------------------------------------------------------------------------------------
 
 
-def write_instances(predictor: ObjectPredictor, image: NDArray[np.uint8], stem: str, outputs: ObjectOutputs) -> None:
+class InstanceFinder(Protocol):
+    """Anything that finds instances: a detector, or a network whose regions are separated."""
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """The classes."""
+        ...
+
+    def instances(self, image: NDArray[np.uint8]) -> Found:
+        """The instances of an image (H, W, 3), best first."""
+        ...
+
+
+def write_instances(predictor: InstanceFinder, image: NDArray[np.uint8], stem: str, outputs: ObjectOutputs) -> None:
     """Predict the instances of one image and write them; the NPZ comes last."""
     found = predictor.instances(image)
     if outputs.overlays:

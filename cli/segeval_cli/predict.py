@@ -15,6 +15,7 @@ from segeval_cli.train import require_torch
 
 if TYPE_CHECKING:
     from segeval_baselines.checkpoint import Checkpoint
+    from segeval_baselines.inference import View
 
 
 def add_parser(commands: Any) -> None:
@@ -40,6 +41,11 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--out", required=True, metavar="DIR", help="where the predictions go")
     parser.add_argument("--probabilities", action="store_true", help="also DIR/probabilities/*.npz")
     parser.add_argument("--overlays", action="store_true", help="also DIR/overlays/*.png")
+    parser.add_argument(
+        "--instances",
+        choices=("components", "watershed"),
+        help="cut the regions of a network that knows borders (unet --preset nuclei) into instances",
+    )
     parser.add_argument("--image-ids", metavar="FILE", help="COCO JSON whose image ids a detector's files carry")
     view = parser.add_argument_group("view (not of detectors)")
     view.add_argument("--window", type=int, metavar="N", help="sliding windows (or tiles) of this side")
@@ -104,26 +110,31 @@ def _network(args: argparse.Namespace) -> int:
                 f"\r\x1b[Kpredicted {done} of {total}", end="\n" if done == total else "", file=sys.stderr, flush=True
             )
 
-    if architecture(checkpoint.model).task != "semantic":
-        return _detector(args, checkpoint, str(device), progress)
+    if architecture(checkpoint.model).task != "semantic" or args.instances is not None:
+        return _objects(args, checkpoint, view, str(device), progress)
     if args.image_ids is not None:
         args.parser.error("--image-ids is for detectors; label maps go by their names")
     outputs = Outputs(Path(args.out), args.probabilities, args.overlays)
     return predict_folder(checkpoint, args.images, outputs, view=view, device=str(device), progress=progress)
 
 
-def _detector(
-    args: argparse.Namespace, checkpoint: Checkpoint, device: str, progress: Callable[[int, int], None]
+def _objects(
+    args: argparse.Namespace, checkpoint: Checkpoint, view: View, device: str, progress: Callable[[int, int], None]
 ) -> int:
     from segeval_baselines.object_prediction import ObjectOutputs, predict_objects, read_image_ids
+    from segeval_baselines.zoo import architecture
 
-    if args.probabilities or args.window is not None or args.flip or args.scales != [1.0]:
-        args.parser.error(
-            f"{checkpoint.model} is a detector: --probabilities, --window, --flip and --scales aren't for it"
-        )
+    if architecture(checkpoint.model).task != "semantic":
+        if args.probabilities or args.window is not None or args.flip or args.scales != [1.0] or args.instances:
+            options = "--probabilities, --instances, --window, --flip and --scales"
+            args.parser.error(f"{checkpoint.model} is a detector: {options} aren't for it")
+    elif args.probabilities:
+        args.parser.error("--probabilities come with label maps, without --instances")
     ids = read_image_ids(args.image_ids) if args.image_ids is not None else None
     outputs = ObjectOutputs(Path(args.out), args.overlays, ids)
-    return predict_objects(checkpoint, args.images, outputs, device=device, progress=progress)
+    return predict_objects(
+        checkpoint, args.images, outputs, method=args.instances, view=view, device=device, progress=progress
+    )
 
 
 def _reference(args: argparse.Namespace) -> int:

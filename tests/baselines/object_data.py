@@ -102,7 +102,7 @@ def write_panoptic(root: Path, split: str = "val") -> Array:
 def write_nuclei(root: Path) -> Array:
     """The layout of dsb2018: an index, images, 16-bit maps; one image a split."""
     ids = np.zeros((HEIGHT, WIDTH), np.uint16)
-    ids[1:4, 1:4], ids[1:4, 4:7], ids[6:9, 2:9] = 1, 2, 300
+    ids[0:5, 1:5], ids[0:5, 5:9], ids[6:9, 2:9] = 1, 2, 300
     lines = ["id,file,split,width,height"]
     for k, split in enumerate(("train", "val", "test"), 1):
         save(root / "images" / f"n{k}.png", picture(k))

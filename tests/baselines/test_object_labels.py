@@ -60,7 +60,7 @@ def test_nuclei_become_three_classes(tmp_path: Path) -> None:
     assert samples.taxonomy.ids == (0, 1, 2)
     sample = samples.load("n1")
     border = touching(ids.astype(np.int32))
-    assert border.sum() == 6
+    assert border.sum() == 10
     assert np.array_equal(sample.labels, np.where(border, 2, ids > 0))
     assert sample.instances is not None
     assert np.array_equal(sample.instances > 0, (ids > 0) & ~border)
