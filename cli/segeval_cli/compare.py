@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
 
     form = form_of(args.out)
     ready(args, args.out if form == "html" else None)
-    check_settings(args)
+    check_settings(args, len(args.runs))
     attributes = read_attributes(args.slices) if args.slices else None
     runs = load_runs(args.runs)
     require_one_of(args, "--metric", [args.metric] if args.metric else [], [n for r in runs.values() for n in r.values])

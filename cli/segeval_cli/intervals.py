@@ -63,13 +63,15 @@ def groups_of(args: argparse.Namespace, results: Iterable[Result] = ()) -> Mappi
     return None if args.groups is None else under_keys(read_groups(args.groups), results)
 
 
-def check_settings(args: argparse.Namespace, used: bool = True, by: str = "") -> None:
+def check_settings(args: argparse.Namespace, runs: int = 1, *, used: bool = True, by: str = "") -> None:
     """Refuse, as usage, settings that are impossible, and those that nothing uses.
 
     Parameters
     ----------
     args
         The options.
+    runs
+        How many are compared.
     used
         Whether anything is resampled.
     by
@@ -81,7 +83,7 @@ def check_settings(args: argparse.Namespace, used: bool = True, by: str = "") ->
     if given and not used:
         args.parser.error(f"{given[0]} has no effect without {by}")
     with as_usage(args):
-        interval_of(args)
+        interval_of(args, runs)
 
 
 def check_early(args: argparse.Namespace) -> None:
@@ -94,7 +96,7 @@ def check_early(args: argparse.Namespace) -> None:
     """
     baseline = getattr(args, "fail_if_worse", None)
     by = "--intervals or --fail-if-worse" if hasattr(args, "fail_if_worse") else "--intervals"
-    check_settings(args, bool(args.intervals or baseline), by)
+    check_settings(args, used=bool(args.intervals or baseline), by=by)
     groups_of(args)
     if args.slices:
         read_attributes(args.slices)

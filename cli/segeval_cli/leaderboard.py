@@ -40,9 +40,9 @@ def run(args: argparse.Namespace) -> int:
     from segeval.ranking import rank_runs
     from segeval.ranking_tables import render
 
-    check_settings(args)
     form = form_of(args.out)
     runs, left_out = load_found(find_runs(args.places))
+    check_settings(args, len(runs))
     print_cautions(tuple(left_out), args.quiet)
     known = [name for run in runs.values() for name in run.values]
     require_one_of(args, "--sort", [args.sort] if args.sort else [], known)

@@ -145,6 +145,7 @@ def convert(
         predictions=form == "coco-results",
     )
     _require_possible(source, form, semantic)
+    _require_used(source, merging, stuff, from_void if semantic is None else None)
     void = to_void if to_void is not None else 255 if form == "labels" else 0
     target_classes, _ = _classes(to_classes)
     entries, chosen = source.categories, None
@@ -187,6 +188,19 @@ def _require_possible(source: Source, form: str, semantic: Place | None) -> None
     if semantic is not None and (task != "instance" or FORMATS[form].task != "panoptic"):
         remedy = "--semantic is for instances to panoptic"
         raise SegevalError(f"{source.form} to {form} has no use for label maps", file=semantic, remedy=remedy)
+
+
+def _require_used(source: Source, merging: Merging, stuff: bool, from_void: tuple[int, ...] | None) -> None:
+    """Refuse what has no effect on a source, and was therefore meant for another one."""
+    is_stack = format_of(source.form).task == "instance"
+    idle = {
+        "an overlap, a score or an area of masks": merging != Merging() and not is_stack,
+        "--stuff": stuff and is_stack,
+        "--from-void": from_void is not None and is_stack,
+    }
+    if what := next((name for name, given in idle.items() if given), None):
+        file = source.file(source.keys()[0])
+        raise SegevalError(f"{what} has no effect on {source.form}", file=file, remedy="leave it out, or check --from")
 
 
 def _things(entries: Entries | None, form: str, to: str) -> frozenset[int] | None:

@@ -110,6 +110,16 @@ def test_label_maps_are_no_instances(tmp_path: Path) -> None:
     refused("'pixels' is no format; give one of labels", src, tmp_path / "o", to="labels", source_form="pixels")
 
 
+def test_what_has_no_effect_is_refused(tmp_path: Path) -> None:
+    src = panoptic(tmp_path / "p")
+    said: dict[str, Any] = {"merging": Merging(min_score=0.5)}
+    refused("a score or an area of masks has no effect on coco-panoptic", src, tmp_path / "o", to="semantic", **said)
+    instances = convert(src, tmp_path / "x.json", to="instance").path
+    refused("--stuff has no effect on coco-instances", instances, tmp_path / "y.json", to="coco-results", stuff=True)
+    said = {"to": "instance-ids", "from_void": (0,)}
+    refused("--from-void has no effect on coco-instances", instances, tmp_path / "o", **said)
+
+
 def results(folder: Path, **change: Any) -> tuple[Path, Path]:
     mask = np.zeros((2, 3), bool)
     mask[0] = True
