@@ -200,7 +200,7 @@ DEEPLAB_FULL = Recipe(
     optimiser="sgd", rate=0.007, decay=4e-5, batch=16, warmup=0.0, crop=(513, 513), scales=(0.5, 2.0), epochs=200
 )
 
-OBJECTS_TINY = Recipe(rate=1e-3, batch=4, crop=(128, 128), clip=5.0)
+OBJECTS_TINY = Recipe(rate=2e-3, batch=4, crop=(128, 128), clip=5.0)
 """Detectors from scratch on a CPU."""
 
 NUCLEI = Recipe(rate=1e-3, batch=4, crop=(256, 256), clip=5.0)
