@@ -10,7 +10,7 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -156,37 +156,37 @@ def predict_objects(
     made = 0
     for done, (stem, path) in enumerate(found.items(), 1):
         if not outputs.exist(stem, task):
-            _WRITERS[task](predictor, read_image(path), stem, outputs)
+            image = read_image(path)
+            if task == "instance":
+                write_instances(predictor.instances(image), checkpoint.taxonomy, image, stem, outputs)
+            else:
+                write_panoptic(predictor.panoptic(image), checkpoint.taxonomy, image, stem, outputs)
             made += 1
         if progress:
             progress(done, len(found))
-    _COLLECTORS[task](outputs, list(found), checkpoint.taxonomy)
+    collect(task, outputs, list(found), checkpoint.taxonomy)
     return made
 
 
 # ---- instances -----------------------------------------------------------------------------------------------
 
 
-class InstanceFinder(Protocol):
-    """Anything that finds instances: a detector, or a network whose regions are separated."""
-
-    @property
-    def taxonomy(self) -> Taxonomy:
-        """The classes."""
-        ...
-
-    def instances(self, image: NDArray[np.uint8]) -> Found:
-        """The instances of an image (H, W, 3), best first."""
-        ...
+def collect(task: str, outputs: ObjectOutputs, stems: list[str], taxonomy: Taxonomy) -> None:
+    """Write the JSON files over all images."""
+    if task == "instance":
+        collect_instances(outputs, stems)
+    else:
+        collect_panoptic(outputs, stems, taxonomy)
 
 
-def write_instances(predictor: InstanceFinder, image: NDArray[np.uint8], stem: str, outputs: ObjectOutputs) -> None:
-    """Predict the instances of one image and write them; the NPZ comes last."""
-    found = predictor.instances(image)
+def write_instances(
+    found: Found, taxonomy: Taxonomy, image: NDArray[np.uint8], stem: str, outputs: ObjectOutputs
+) -> None:
+    """Write the instances of one image; the NPZ comes last."""
     if outputs.overlays:
         colours = [distinct_colour(k) for k in range(len(found.labels))]
         write_png(outputs.folder / "overlays" / f"{stem}.png", outlined(image, found.top, colours))
-    values = coded(found, thing_ids(predictor.taxonomy))
+    values = coded(found, thing_ids(taxonomy))
     if values is not None:
         write_map(outputs.folder / "instances" / stem, values)
     corners, sides = found.boxes[:, :2], found.boxes[:, 2:] - found.boxes[:, :2]
@@ -227,7 +227,7 @@ def write_map(path: Path, values: NDArray[np.int64]) -> Path:
     return write_atomic(path.with_name(f"{path.name}.tif"), stream.getvalue())
 
 
-def collect_instances(outputs: ObjectOutputs, stems: list[str], taxonomy: Taxonomy) -> None:
+def collect_instances(outputs: ObjectOutputs, stems: list[str]) -> None:
     """Write ``results.json`` and ``boxes.json`` of what was detected in images."""
     masks: list[dict[str, Any]] = []
     boxes: list[dict[str, Any]] = []
@@ -247,9 +247,10 @@ def collect_instances(outputs: ObjectOutputs, stems: list[str], taxonomy: Taxono
 # ---- panoptic maps -------------------------------------------------------------------------------------------
 
 
-def write_panoptic(predictor: ObjectPredictor, image: NDArray[np.uint8], stem: str, outputs: ObjectOutputs) -> None:
-    """Predict the panoptic map of one image and write it; its list of segments comes last."""
-    found, taxonomy = predictor.panoptic(image), predictor.taxonomy
+def write_panoptic(
+    found: PanopticFound, taxonomy: Taxonomy, image: NDArray[np.uint8], stem: str, outputs: ObjectOutputs
+) -> None:
+    """Write the panoptic map of one image; its list of segments comes last."""
     if outputs.overlays:
         colours = [taxonomy.colours[taxonomy.index_of(s["category_id"])] for s in found.segments]
         write_png(outputs.folder / "overlays" / f"{stem}.png", outlined(image, found.ids, colours))
@@ -290,7 +291,3 @@ def outlined(image: NDArray[np.uint8], ids: NDArray[Any], colours: Sequence[Colo
     border[1:] |= ids[1:] != ids[:-1]
     mixed[border] = 255
     return mixed
-
-
-_WRITERS = {"instance": write_instances, "panoptic": write_panoptic}
-_COLLECTORS = {"instance": collect_instances, "panoptic": collect_panoptic}

@@ -35,7 +35,11 @@ def add_parser(commands: Any) -> None:
         "--classes", metavar="FILE|N", help="classes of --weights (default: the 21 of VOC, or COCO's for detectors)"
     )
     parser.add_argument("--image-scale", type=float, default=1.0, metavar="F", help="factor on images for --weights")
-    parser.add_argument("--reference", metavar="NAME", help="no network: constant, mode, colour or colour-position")
+    parser.add_argument(
+        "--reference",
+        metavar="NAME",
+        help="no network: constant, mode, colour, colour-position; of objects no-instances, no-segments, stuff-mode",
+    )
     parser.add_argument("--data", metavar="SPEC", help="what a reference is counted on (its train split)")
     parser.add_argument("--images", required=True, metavar="DIR", help="folder of images")
     parser.add_argument("--out", required=True, metavar="DIR", help="where the predictions go")
@@ -139,13 +143,20 @@ def _objects(
 
 def _reference(args: argparse.Namespace) -> int:
     from segeval_baselines.datasets import IMAGE_EXTENSIONS, files_by_stem, open_split
+    from segeval_baselines.object_datasets import open_objects
+    from segeval_baselines.object_prediction import ObjectOutputs, read_image_ids
+    from segeval_baselines.object_references import OBJECT_REFERENCES, predict_object_reference
     from segeval_baselines.references import predict_reference
 
+    images = files_by_stem(Path(args.images), IMAGE_EXTENSIONS)
     if args.probabilities or args.overlays:
-        args.parser.error("a reference writes label PNGs only")
+        args.parser.error("a reference has no probabilities and no overlays")
+    if args.reference in OBJECT_REFERENCES:
+        objects = open_objects(args.data, "train", args.classes)
+        ids = read_image_ids(args.image_ids) if args.image_ids is not None else None
+        return predict_object_reference(args.reference, objects, images, ObjectOutputs(Path(args.out), image_ids=ids))
     train = open_split(args.data, "train")
     notice(f"counting {train.name}", args.quiet)
-    images = files_by_stem(Path(args.images), IMAGE_EXTENSIONS)
     return predict_reference(args.reference, train, images, train.taxonomy, Path(args.out))
 
 

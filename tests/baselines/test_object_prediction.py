@@ -316,6 +316,40 @@ def test_the_commands_from_training_to_score(
     assert "lists no images" in capsys.readouterr().err
 
 
+def test_references_find_nothing_or_the_usual_stuff(
+    toys: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images, truth = toys / "images" / "val", toys / "annotations"
+    for name, task, kind in (
+        ("no-instances", "instance", "coco"),
+        ("no-segments", "panoptic", "coco_panoptic"),
+        ("stuff-mode", "panoptic", "coco_panoptic"),
+    ):
+        data = ["--data", f"{kind}:{toys}", "--images", images, "--out", tmp_path / name]
+        ids = truth / f"{'instances' if task == 'instance' else 'panoptic'}_val.json"
+        assert run("predict", "--reference", name, *data, "--image-ids", ids) == 0
+        joined = tmp_path / name / ("results.json" if task == "instance" else "panoptic.json")
+        result = segeval.score(joined, ids, task=task)
+        if name == "stuff-mode":
+            # Grass below, sky above: only things are wrong.
+            assert result["PQ_st"] > 0.8
+            assert result["PQ_th"] == 0
+            train_maps = [open_objects(f"coco_panoptic:{toys}", "train").load(f"train{k}").semantic for k in range(12)]
+            counts = [sum((m[0, 0] == p) for m in train_maps) for p in (0, 2)]
+            assert counts[1] > counts[0]
+            entry = json.loads(joined.read_text())["annotations"][0]
+            colours = np.array(Image.open(joined.parent / "panoptic" / entry["file_name"])).astype(int)
+            first = int(colours[0, 0] @ [1, 256, 65536])
+            assert {s["id"]: s["category_id"] for s in entry["segments_info"]}[first] == 12
+        else:
+            assert result[{"instance": "AP", "panoptic": "PQ"}[task]] == 0
+    capsys.readouterr()
+    wrong = ["--data", f"coco:{toys}", "--images", images, "--out", tmp_path / "wrong"]
+    assert run("predict", "--reference", "stuff-mode", *wrong) == 1
+    assert not (tmp_path / "wrong").exists()
+    assert "has no stuff" in capsys.readouterr().err
+
+
 def test_the_lists(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("models", "mask_rcnn", "panoptic_fpn", "--num-classes", 90, "--format", "json") == 0
     models = json.loads(capsys.readouterr().out)["models"]
