@@ -10,13 +10,17 @@ from segeval.batches import Waiting, images_of, pair_of, waiting_of
 from segeval.errors import SegevalError
 from segeval.metric import Metric, check_options
 from segeval.result import Result
-from segeval.samples import Key
+from segeval.samples import Key, Pair
+from segeval.semantic import SemanticIoU
 from segeval.tally import Tally, merge
 from segeval.tasks import rule_of
 from segeval.taxonomy import Taxonomy
 
 # Batches on their way from a device; their tables are small, so this bounds memory and nothing else.
 MOST_WAITING = 64
+
+# Counted images that become rows together: rows of one image at a time would cost as much as a third of its counting.
+MOST_COUNTED = 64
 
 
 class Accumulator:
@@ -52,6 +56,7 @@ class Accumulator:
         self.rule = made
         self._tallies: list[Tally] = []
         self._waiting: list[tuple[list[Key], Waiting]] = []
+        self._counted: list[Pair] = []
         self._numbered = 0
         self._keyed = False
 
@@ -95,7 +100,7 @@ class Accumulator:
             names = [key] if key is not None else keys
             images = images_of(self.rule, prediction, truth, names, many=keys is not None)
             named_images = zip(images, self._named(len(images), key, keys), strict=True)
-            self._add(self.rule.observe([pair_of(self.rule, image, name) for image, name in named_images]))
+            self._observe([pair_of(self.rule, image, name) for image, name in named_images])
             count = len(images)
         # Only now, so that a refused image leaves no trace.
         self._keyed, self._numbered = given, self._numbered + count * (not given)
@@ -111,6 +116,23 @@ class Accumulator:
             )
         return listed
 
+    def _observe(self, pairs: list[Pair]) -> None:
+        """Count images now; those that are small once counted become rows later."""
+        distinct = len({pair.key for pair in pairs}) == len(pairs)
+        if distinct and isinstance(self.rule, SemanticIoU) and self.rule.takes_counts:
+            self._counted += [self.rule.counted(pair) for pair in pairs]
+            if len(self._counted) >= MOST_COUNTED:
+                self._settle()
+        else:
+            self._add(self.rule.observe(pairs))
+
+    def _settle(self) -> None:
+        """Make rows of what was counted."""
+        if self._counted:
+            tally = self.rule.observe(self._counted)
+            self._counted = []
+            self._add(tally)
+
     def _add(self, tally: Tally) -> None:
         self._tallies.append(tally)
         if len(self._tallies) >= 256:
@@ -124,6 +146,7 @@ class Accumulator:
 
     def _merged(self) -> Tally:
         self._fetch(0)
+        self._settle()
         return merge(self._tallies) if self._tallies else self.rule.observe([])
 
     @property
@@ -184,7 +207,7 @@ class Accumulator:
     def reset(self) -> None:
         """Forget the evidence."""
         self._tallies, self._numbered, self._keyed = [], 0, False
-        self._waiting = []
+        self._waiting, self._counted = [], []
 
 
 def _listed(keys: Any) -> Sequence[Key] | None:

@@ -124,36 +124,23 @@ class SemanticIoU:
         """
         from segeval.kernels import band, confusion
 
-        table = np.zeros(confusion.LABELS**2, np.int64)
         keys: list[Key] = []
         files: list[tuple[str | None, str | None]] = []
         digests: list[int] = []
         columns: list[Columns] = []
         near: list[Columns] = []
         for pair in pairs:
-            if isinstance(pair.truth, Counted):
-                columns.append(pair.truth[2:])
-                keys.append(pair.key)
-                files.append((pair.truth_file, pair.prediction_file))
-                digests.append(image_digest(pair.key, *pair.truth.shape, pair.truth.crc))
-                continue
-            truth = as_labels(pair.truth, "truth", file=pair.truth_file, key=pair.key)
-            prediction = as_labels(pair.prediction, "prediction", file=pair.prediction_file, key=pair.key)
-            if truth.shape != prediction.shape:
-                if self.resize == "nearest":
-                    prediction = resize_nearest(prediction, *truth.shape)
-                remedy = "predict at the truth's size, or give --resize nearest"
-                require_same_size(truth, prediction, file=pair.prediction_file, key=pair.key, remedy=remedy)
-            if truth.dtype == prediction.dtype == np.uint8:
-                columns.append(confusion.confusion_rows_u8(truth.ravel(), prediction.ravel(), table))
-            else:
-                columns.append(confusion.confusion_rows_any(truth.ravel(), prediction.ravel()))
-            if self.diagnose:
-                inside = band.border_band(truth, self.band)
-                near.append(confusion.confusion_rows_any(truth[inside], prediction[inside]))
+            counted = pair.truth
+            if not isinstance(counted, Counted):
+                truth, prediction = self._maps(pair)
+                counted = _count(truth, prediction)
+                if self.diagnose:
+                    inside = band.border_band(truth, self.band)
+                    near.append(confusion.confusion_rows_any(truth[inside], prediction[inside]))
+            columns.append(counted[2:])
             keys.append(pair.key)
             files.append((pair.truth_file, pair.prediction_file))
-            digests.append(image_digest(pair.key, *truth.shape, crc_of(smallest(truth))))
+            digests.append(image_digest(pair.key, *counted.shape, counted.crc))
         tables = {"pixels": self._rows(columns, keys, files)}
         choices = [("classes", self._class_label()), *self.observing()]
         if self.diagnose:
@@ -161,6 +148,32 @@ class SemanticIoU:
             choices.append(("band", str(self.band)))
         rule = Signature.of("semantic", choices).format()
         return in_order(Tally("semantic", rule, tuple(keys), np.array(digests, np.uint64), tables))
+
+    def counted(self, pair: Pair) -> Pair:
+        """An image with its counts in place of its pixels, for a rule that `takes_counts`.
+
+        Raises
+        ------
+        SegevalError
+            For all that `observe` refuses.
+        """
+        if not isinstance(pair.truth, Counted):
+            pair = pair._replace(truth=_count(*self._maps(pair)), prediction=None)
+        image = np.zeros(len(pair.truth.pixels), np.int32)
+        self.classes_of(pair.truth.truth, "truth", image, [pair.key], [pair.truth_file])
+        self.classes_of(pair.truth.prediction, "prediction", image, [pair.key], [pair.prediction_file])
+        return pair
+
+    def _maps(self, pair: Pair) -> tuple[NDArray[Any], NDArray[Any]]:
+        """The label maps of an image, of one size."""
+        truth = as_labels(pair.truth, "truth", file=pair.truth_file, key=pair.key)
+        prediction = as_labels(pair.prediction, "prediction", file=pair.prediction_file, key=pair.key)
+        if truth.shape != prediction.shape:
+            if self.resize == "nearest":
+                prediction = resize_nearest(prediction, *truth.shape)
+            remedy = "predict at the truth's size, or give --resize nearest"
+            require_same_size(truth, prediction, file=pair.prediction_file, key=pair.key, remedy=remedy)
+        return truth, prediction
 
     def _rows(self, columns: list[Columns], keys: list[Key], files: list[tuple[str | None, str | None]]) -> Rows:
         """Rows of class ids from the label pairs of each image."""
@@ -365,6 +378,18 @@ class SemanticIoU:
                 first = tally.keys[int(np.argmin(with_truth))]
                 found.append(Caution("all-void", f"{void} images have no truth but void, the first is {first}"))
         return found
+
+
+def _count(truth: NDArray[Any], prediction: NDArray[Any]) -> Counted:
+    """What overlaps in two label maps of one size."""
+    from segeval.kernels import confusion
+
+    if truth.dtype == prediction.dtype == np.uint8:
+        columns: Columns = confusion.confusion_rows_u8(truth.ravel(), prediction.ravel(), confusion.scratch_table())
+    else:
+        columns = confusion.confusion_rows_any(truth.ravel(), prediction.ravel())
+    height, width = truth.shape
+    return Counted((height, width), crc_of(smallest(truth)), *columns)
 
 
 def _refuse_two_foregrounds(

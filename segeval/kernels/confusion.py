@@ -6,6 +6,7 @@ its table once a run. Where a map is noise (changes in more than a third of the 
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from segeval.kernels.vector import differs, population, trailing_zeros
 
 LABELS = 256
 """Labels that one byte can hold; a table has LABELS * LABELS entries, at `truth << 8 | prediction`."""
+
+_kept = threading.local()
 
 _NOISY = 22
 _MANY = 64
@@ -161,6 +164,14 @@ def nonzero_u8(table: NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[np.int32
     """
     rows: tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64]] = _rows_of_table(table)
     return rows
+
+
+def scratch_table() -> NDArray[np.int64]:
+    """This thread's table for :func:`confusion_rows_u8`: fresh pages for each image would cost more than counting."""
+    table: NDArray[np.int64] | None = getattr(_kept, "table", None)
+    if table is None:
+        table = _kept.table = np.zeros(LABELS**2, np.int64)
+    return table
 
 
 def confusion_rows_u8(
