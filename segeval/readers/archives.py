@@ -75,8 +75,10 @@ class ZipStore:
         try:
             with source.open() as stream, zipfile.ZipFile(stream) as archive:
                 self._members = {m.filename: m for m in archive.infolist() if not m.is_dir()}
-        except (zipfile.BadZipFile, OSError, ValueError) as error:
+        except (zipfile.BadZipFile, ValueError) as error:
             raise SegevalError(f"is no ZIP file ({error})", file=source.name, remedy="pack it again") from None
+        except OSError as error:
+            raise _unread(source, error) from None
 
     def names(self) -> dict[str, float]:
         """The members; a ZIP file's times have no zone, so none is given."""
@@ -114,6 +116,14 @@ class ZipStore:
         return packed
 
 
+def _unread(source: Bytes, error: OSError) -> SegevalError:
+    """What is said of a file that can't be had, whatever it holds."""
+    reason = error.strerror or str(error) or type(error).__name__
+    return SegevalError(
+        f"can't be read ({type(error).__name__}: {reason})", file=source.name, remedy="check the address"
+    )
+
+
 class _Place(NamedTuple):
     source: Bytes
     start: int
@@ -141,8 +151,10 @@ class TarStore:
                     for member in archive:
                         if member.isreg():
                             self._add(member, source, field)
-            except (tarfile.TarError, OSError, EOFError) as error:
+            except (tarfile.TarError, EOFError) as error:
                 raise SegevalError(f"is no TAR file ({error})", file=source.name, remedy="pack it again") from None
+            except OSError as error:
+                raise _unread(source, error) from None
         if not self._places:
             what = f"no member NAME.{field}" if field else "no file"
             raise SegevalError(f"holds {what}", file=sources[0].name if sources else None, remedy="name what it holds")
@@ -186,8 +198,10 @@ def inflated(source: Bytes) -> Bytes:
     try:
         with source.open() as stream, gzip.open(stream) as content:
             shutil.copyfileobj(content, unpacked, 1 << 20)
-    except (OSError, EOFError, zlib.error) as error:
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise SegevalError(f"is no gzip file ({error})", file=source.name, remedy="pack it again") from None
+    except OSError as error:
+        raise _unread(source, error) from None
     unpacked.flush()
     opened = LocalBytes(Path(unpacked.name))
     opened.name = source.name

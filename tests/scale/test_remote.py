@@ -164,6 +164,9 @@ def test_damage_is_told_by_its_address(tmp_path: Path, capsys: pytest.CaptureFix
     for name in ("text.zip", "text.tar", "text.tgz"):
         with pytest.raises(SegevalError, match=f"{name}: is no"):
             score(pred, tmp_path / name, task="semantic")
+    for name in ("far.zip", "far.tar", "far.tgz"):
+        with pytest.raises(SegevalError, match=f"{name}: can't be read"):
+            score(pred, f"memory://nowhere/{name}", task="semantic")
     evil = tmp_path / "evil.tar"
     with tarfile.open(evil, "w") as out:
         out.addfile(tarfile.TarInfo("../../outside.png"))
