@@ -122,6 +122,10 @@ def random_object_view(
     return seen, objects, semantic
 
 
+def _rescaled(packed: Packed, recipe: Recipe) -> Packed:
+    return rescale_packed(packed, recipe.zoom((packed.image.shape[0], packed.image.shape[1])))
+
+
 class ObjectStream:
     """Batches of random views with their objects.
 
@@ -138,7 +142,7 @@ class ObjectStream:
         self.slots = range(rank, recipe.batch, size)
         self._order = Order(samples.keys(), seed)
         self._kept: Kept[Packed] = Kept(
-            lambda key: rescale_packed(pack(samples.load(key)), recipe.image_scale), lambda packed: packed.nbytes
+            lambda key: _rescaled(pack(samples.load(key)), recipe), lambda packed: packed.nbytes
         )
         first = recipe.crop or self._kept[self._order.keys[0]].image.shape
         self.target: Size = (first[0], first[1])

@@ -45,7 +45,8 @@ class Recipe:
     image_scale
         Images are resized by this factor before anything else, in training and in prediction.
     short_side, long_side
-        Instead, images are resized until their shorter side has so many pixels, or the longer one `long_side`.
+        Of detectors: instead, images are resized until their shorter side has so many pixels, or the longer one
+        `long_side`.
     crop
         Height and width of what the network sees (of its output, for an unpadded one), after `image_scale`; the size
         of the first training image if None.
@@ -97,7 +98,7 @@ class Recipe:
         for name, value in positive.items():
             if not (math.isfinite(value) and value > 0):
                 raise SegevalError(f"{name} {value} makes no sense", remedy="give more than 0")
-        if min(self.short_side or 1, self.long_side or 1) < 1:
+        if any(side is not None and side < 1 for side in (self.short_side, self.long_side)):
             raise SegevalError(f"sides {self.short_side}, {self.long_side} make no sense", remedy="give more than 0")
         if self.crop is not None and min(self.crop) < 1:
             raise SegevalError(f"crop {self.crop} holds no pixel", remedy="give two numbers of at least 1")
@@ -215,6 +216,7 @@ MASK_RCNN_FULL = Recipe(
     batch=16,
     short_side=800,
     long_side=1333,
+    crop=(800, 1088),
     scales=(0.8, 1.0),
     epochs=12,
 )

@@ -16,6 +16,7 @@ from PIL import Image
 from segeval_baselines.checkpoint import load_checkpoint
 from segeval_baselines.history import read_history
 from segeval_baselines.jobs import Job
+from segeval_baselines.object_batches import ObjectStream
 from segeval_baselines.object_course import ObjectCourse, image_colours
 from segeval_baselines.object_datasets import open_objects
 from segeval_baselines.object_inference import ObjectPredictor
@@ -27,7 +28,7 @@ from torch import nn
 from segeval.errors import SegevalError
 from tests.baselines.object_data import write_nuclei
 from tests.baselines.test_training import assert_same, free_port, weights_of
-from tests.baselines.toy_objects import toy_objects_job, write_toys
+from tests.baselines.toy_objects import Listed, toy_objects_job, toy_sample, write_toys
 
 MODELS = {"mask_rcnn": ("instance", "AP"), "panoptic_fpn": ("panoptic", "PQ")}
 
@@ -122,6 +123,18 @@ def test_data_without_stuff_are_for_mask_rcnn(tmp_path: Path) -> None:
         job.changed(model="mask_rcnn", options=toy_objects_job(tmp_path, "mask_rcnn").options), tmp_path / "run"
     )
     assert checkpoint.notes["validation AP"] >= 0
+
+
+def test_images_are_resized_to_a_shorter_side() -> None:
+    recipe = Recipe(short_side=32, long_side=60)
+    assert recipe.zoom((64, 80)) == 0.5
+    assert recipe.zoom((200, 64)) == pytest.approx(0.3)  # the longer side would be too long
+    assert Recipe(image_scale=0.7).zoom((64, 80)) == 0.7
+    stream = ObjectStream(Listed({"a": toy_sample()}), recipe, 0)
+    assert stream.target == (32, 40)
+    assert stream.batch(0).images.shape[-2:] == (32, 40)
+    with pytest.raises(SegevalError, match="make no sense"):
+        Recipe(short_side=0)
 
 
 def test_colours_are_those_of_the_images(toys: Path) -> None:
