@@ -201,8 +201,9 @@ def open_split(data: str, split: str, classes: str | None = None) -> Samples:
     data
         ``camvid:PATH`` (folders ``train``, ``trainannot``, ... and lists ``train.txt``, ...), ``folder:PATH`` (folders
         ``images`` and ``labels``, lists ``train.txt``, ``val.txt``, ``test.txt`` of stems, ``classes.json`` or
-        ``classes.txt``), ``folder:IMAGES,LABELS[,LISTS]`` for folders elsewhere, ``scenes[:COUNT]``, or objects as
-        label maps: ``nuclei:PATH`` or ``instances:PATH`` (`object_datasets.open_objects`).
+        ``classes.txt``), ``folder:IMAGES,LABELS[,LISTS]`` for folders elsewhere, ``cityscapes:PATH`` (``leftImg8bit``
+        and ``gtFine``), ``scenes[:COUNT]``, or objects as label maps: ``nuclei:PATH`` or ``instances:PATH``
+        (`object_datasets.open_objects`).
     split
         ``train``, ``val`` or ``test``.
     classes
@@ -220,6 +221,10 @@ def open_split(data: str, split: str, classes: str | None = None) -> Samples:
         return Scenes(split, int(rest) if rest and split == "train" else SCENES[split])
     if kind == "camvid" and rest:
         return _camvid(Path(rest), split, classes)
+    if kind == "cityscapes" and rest:
+        from segeval_baselines.cityscapes import open_cityscapes
+
+        return open_cityscapes(Path(rest), split)
     if kind == "folder" and rest:
         return _folder(rest, split, classes)
     if kind in ("nuclei", "instances") and rest:
@@ -227,7 +232,7 @@ def open_split(data: str, split: str, classes: str | None = None) -> Samples:
         from segeval_baselines.object_labels import ObjectLabels
 
         return ObjectLabels(open_objects(data, split, classes))
-    known = "camvid:PATH, folder:PATH, nuclei:PATH, instances:PATH or scenes"
+    known = "camvid:PATH, cityscapes:PATH, folder:PATH, nuclei:PATH, instances:PATH or scenes"
     raise SegevalError(f"{data!r} names no data", remedy=f"give {known}")
 
 

@@ -12,15 +12,16 @@ from tests.suite.toy_suite import TEXT, read, write_suite
 
 
 def test_shipped_suites_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert {"camvid", "camvid-full"} <= set(shipped())
+    assert set(shipped()) == {"camvid", "camvid-full", "coco", "nuclei", "quick", "street"}
     for name in shipped():
-        for place in ("CAMVID",):
+        for place in ("CAMVID", "CITYSCAPES", "COCO", "DSB2018"):
             monkeypatch.setenv(place, "/data/somewhere")
         suite = read_suite(name)
         assert suite.name == name
         assert suite.about
         assert all(m.iterations > 0 and m.seconds > 0 for m in suite.members if m.model)
-        assert {m.reference for m in suite.members} >= {"constant", "mode", "colour", "colour-position"}
+        tasks = {m.task for m in suite.members if m.model}
+        assert {task for m in suite.members if m.reference for task in [m.task]} == tasks
 
 
 def test_the_camvid_suite_says_what_is_published(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,6 +70,8 @@ def test_places_are_filled_from_words_or_the_environment(tmp_path: Path, monkeyp
         (('model = "pspnet"', 'model = "pspnet"\nname = "../x"'), r"'\.\./x' is no name"),
         (("[data.toy]", "references = ['colours']\n[data.toy]"), r"no reference 'colours'; did you mean colour\?"),
         (("rate = 0.002", "rate = -1.0"), "rate -1.0 makes no sense"),
+        (("[defaults]", "score = 'val'\n[defaults]"), "would choose its weights on the split that is scored"),
+        (("[defaults]", "score = 'tests'\n[defaults]"), "there is no split 'tests'"),
         (("folder:", "folder = :"), "is no TOML"),
     ],
 )

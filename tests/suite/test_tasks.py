@@ -62,7 +62,7 @@ spec = "coco_panoptic:${{TOYS}}"
 score = "val"
 
 [defaults]
-validations = 1
+validations = 0
 iterations = 2
 recipe = {{batch = 2}}
 

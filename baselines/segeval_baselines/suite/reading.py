@@ -131,6 +131,9 @@ def _member(table: Mapping[str, Any], data: Mapping[str, DataSet]) -> Member:
         raise SegevalError(f"{made.name} has no usable seeds", remedy="give different whole numbers from 0")
     if made.iterations < 1:
         raise SegevalError(f"{made.name} has no budget", remedy="give iterations of at least 1")
+    if made.validations and data[made.data].score == "val":
+        text = f"{made.name} would choose its weights on the split that is scored"
+        raise SegevalError(text, remedy="give validations = 0, or score test")
     preset_of(made.model, made.preset)
     _require_known(made.recipe, [f.name for f in fields(Recipe)], f"the recipe of {made.name}")
     made.job(data[made.data], made.seeds[0], "cpu")
