@@ -71,6 +71,7 @@ def test_places_are_filled_from_words_or_the_environment(tmp_path: Path, monkeyp
         (("[data.toy]", "references = ['colours']\n[data.toy]"), r"no reference 'colours'; did you mean colour\?"),
         (("rate = 0.002", "rate = -1.0"), "rate -1.0 makes no sense"),
         (("[defaults]", "score = 'val'\n[defaults]"), "would choose its weights on the split that is scored"),
+        (('model = "unet"', 'model = "unet"\ninstances = "watershet"'), r"did you mean watershed\?"),
         (("[defaults]", "score = 'tests'\n[defaults]"), "there is no split 'tests'"),
         (("folder:", "folder = :"), "is no TOML"),
     ],

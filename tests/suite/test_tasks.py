@@ -78,6 +78,21 @@ options = {{{SMALL}, semantic_width = 16, semantic_groups = 4, merging = {{stuff
 """
 
 
+NUCLEI = """
+[data.nuclei]
+spec = "nuclei:${NUCLEI}"
+
+[[member]]
+model = "unet"
+preset = "nuclei"
+instances = "watershed"
+iterations = 30
+validations = 0
+options = {width = 8, depth = 2}
+recipe = {batch = 4, crop = [48, 48], rotation = 0.0, colour = 0.0, rate = 0.01}
+"""
+
+
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Suite, Path]:
     """Three networks of three tasks on a few scenes."""
@@ -103,6 +118,24 @@ def found(ran: tuple[Suite, Path]) -> dict[str, Standing]:
 @pytest.fixture(autouse=True)
 def _few_scenes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(datasets.SCENES, "test", 4)
+
+
+def write_discs(root: Path) -> Path:
+    """Bright discs on dark ground in the layout of dsb2018; more than 100 of them in the one image of the test."""
+    (root / "images").mkdir(parents=True)
+    (root / "masks").mkdir()
+    lines = ["id,file,split"]
+    for number, (split, per_row) in enumerate((("train", 3), ("train", 4), ("val", 3), ("test", 11))):
+        side = 16 * per_row
+        rows, columns = np.mgrid[:side, :side]
+        inside = (rows % 16 - 8) ** 2 + (columns % 16 - 8) ** 2 < 30
+        ids = np.where(inside, rows // 16 * per_row + columns // 16 + 1, 0).astype(np.uint16)
+        image = np.where(inside[..., None], np.uint8(200), np.uint8(20)).repeat(3, axis=-1)
+        Image.fromarray(image).save(root / "images" / f"cells{number}.png")
+        Image.fromarray(ids).save(root / "masks" / f"cells{number}.png")
+        lines.append(f"{number},cells{number},{split}")
+    (root / "index.csv").write_text("\n".join(lines) + "\n")
+    return root
 
 
 def row_of(standing: Standing, name: str) -> Row:
@@ -227,3 +260,21 @@ def test_fingerprints_follow_the_files(tmp_path: Path) -> None:
     assert third not in (first, second)
     moved = root.rename(tmp_path / "moved")
     assert fingerprint_of_objects(open_objects(f"coco:{moved}", "val")) == third
+
+
+def test_a_semantic_network_is_scored_by_its_instances(tmp_path: Path) -> None:
+    write_discs(tmp_path / "discs")
+    (tmp_path / "nuclei.toml").write_text(NUCLEI)
+    suite, root = read_suite(tmp_path / "nuclei.toml", [f"NUCLEI={tmp_path / 'discs'}"]), tmp_path / "out"
+    assert {m.name: m.task for m in suite.members} == {"unet": "instance", "no-instances": "instance"}
+    run_all(suite, root)
+    (only,) = standings(rows_of(suite, root))
+    row = row_of(only, "unet")
+    assert row.measure is not None
+    # 121 discs, more than the usual 100 detections: all of them can count.
+    assert row.first.signature.get("max-dets") == "1,10,100,121"
+    assert row.first.values["AP50"] > 0.9
+    # With components the training stands; only what comes after it is done again.
+    (tmp_path / "nuclei.toml").write_text(NUCLEI.replace("watershed", "components"))
+    suite = read_suite(tmp_path / "nuclei.toml", [f"NUCLEI={tmp_path / 'discs'}"])
+    assert run_all(suite, root) == ["unet seed 0: predict", "unet seed 0: score"]

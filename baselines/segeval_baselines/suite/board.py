@@ -74,7 +74,7 @@ def markdown(suite: Suite, found: Sequence[Standing], pictured: Sequence[Standin
     for standing in found:
         parts += [tables.to_markdown(quality_table(suite, standing))]
         parts += [*failures(standing), *notes(suite, standing)]
-        parts += [f"`{standing.board.signature.format()}`"] if standing.board else []
+        parts += [f"`{standing.signature}`"] if standing.signature else []
         costs = cost_table(suite, standing)
         parts += [tables.to_markdown(costs), *cost_notes(standing)] if costs.rows else []
         parts += [f"![six images across all members]({picture_of(standing)})"] if standing in pictured else []
@@ -89,7 +89,7 @@ def text(suite: Suite, found: Sequence[Standing]) -> str:
     parts = []
     for standing in found:
         shown = [tables.to_text(quality_table(suite, standing)), *failures(standing), *notes(suite, standing)]
-        shown += [standing.board.signature.format()] if standing.board else []
+        shown += [standing.signature] if standing.signature else []
         costs = cost_table(suite, standing)
         shown += ["", tables.to_text(costs), *cost_notes(standing)] if costs.rows else []
         parts.append("\n".join(shown))
@@ -102,6 +102,6 @@ def latex(suite: Suite, found: Sequence[Standing]) -> str:
     for standing in found:
         parts += [tables.to_latex(t) for t in _tables(suite, standing)]
         said = [*failures(standing), *notes(suite, standing), *cost_notes(standing)]
-        said += [standing.board.signature.format()] if standing.board else []
+        said += [standing.signature] if standing.signature else []
         parts.append("\n".join(f"% {line}" for line in said))
     return "\n\n".join(parts)

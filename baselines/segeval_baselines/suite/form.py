@@ -48,6 +48,8 @@ class Member:
         The name of a data set.
     model, preset, options
         What is trained; `options` replace the preset's.
+    instances
+        ``components`` or ``watershed``: how a semantic network's regions are cut into instances, which then are scored.
     reference
         In place of a model: a predictor without a network.
     recipe
@@ -73,6 +75,7 @@ class Member:
     model: str = ""
     preset: str = "tiny"
     options: Mapping[str, Any] = field(default_factory=dict)
+    instances: str = ""
     reference: str = ""
     recipe: Mapping[str, Any] = field(default_factory=dict)
     iterations: int = 0
@@ -87,6 +90,8 @@ class Member:
     @property
     def task(self) -> str:
         """Which score it gets."""
+        if self.instances:
+            return "instance"
         return architecture(self.model).task if self.model else task_of(self.reference)
 
     def whole_recipe(self) -> Recipe:

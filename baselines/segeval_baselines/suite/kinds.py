@@ -23,6 +23,7 @@ from segeval_baselines.object_prediction import ObjectOutputs, predict_objects, 
 from segeval_baselines.object_samples import ObjectSamples
 from segeval_baselines.prediction import Outputs, predict_folder
 from segeval_baselines.references import predict_reference
+from segeval_baselines.separation import SeparatingPredictor
 from segeval_baselines.suite.export import Exported, export, export_objects, fingerprint, fingerprint_of_objects
 from segeval_baselines.suite.form import DataSet
 from segeval_baselines.suite.object_references import predict_object_reference
@@ -41,8 +42,11 @@ class Kind(Protocol):
         """The split that is scored, as files below a folder."""
         ...
 
-    def predict(self, checkpoint: Checkpoint, scored: Exported, out: Path, device: str) -> None:
-        """Predict the exported images; what is done already is left alone."""
+    def predict(self, checkpoint: Checkpoint, scored: Exported, out: Path, device: str, method: str) -> None:
+        """Predict the exported images; what is done already is left alone.
+
+        `method` cuts a semantic network's regions into instances; it is empty where the network has its task's form.
+        """
         ...
 
     def refer(self, reference: str, data: DataSet, scored: Exported, out: Path) -> None:
@@ -61,7 +65,7 @@ class Kind(Protocol):
         """How it is scored, besides the paths and the task."""
         ...
 
-    def one(self, checkpoint: Checkpoint, device: str) -> tuple[One, Any]:
+    def one(self, checkpoint: Checkpoint, device: str, method: str) -> tuple[One, Any]:
         """What predicts one image, and its network."""
         ...
 
@@ -75,7 +79,7 @@ class SemanticKind:
     def export(self, data: DataSet, folder: Path) -> Exported:
         return export(self._opened(data, data.score), folder, f"{data.name}-{data.score}")
 
-    def predict(self, checkpoint: Checkpoint, scored: Exported, out: Path, device: str) -> None:
+    def predict(self, checkpoint: Checkpoint, scored: Exported, out: Path, device: str, method: str) -> None:
         predict_folder(checkpoint, scored.images, Outputs(out), view=WHOLE, device=device)
 
     def refer(self, reference: str, data: DataSet, scored: Exported, out: Path) -> None:
@@ -91,7 +95,7 @@ class SemanticKind:
     def options(self, scored: Exported) -> dict[str, Any]:
         return {"classes": str(scored.classes)}
 
-    def one(self, checkpoint: Checkpoint, device: str) -> tuple[One, Any]:
+    def one(self, checkpoint: Checkpoint, device: str, method: str) -> tuple[One, Any]:
         predictor = Predictor.of(checkpoint, device)
         return predictor.labels, predictor.network
 
@@ -112,9 +116,9 @@ class ObjectKind:
         name = f"{data.name}-{data.score}-objects"
         return export_objects(self._opened(data, data.score), folder, name, self.task)
 
-    def predict(self, checkpoint: Checkpoint, scored: Exported, out: Path, device: str) -> None:
+    def predict(self, checkpoint: Checkpoint, scored: Exported, out: Path, device: str, method: str) -> None:
         outputs = ObjectOutputs(out, image_ids=read_image_ids(scored.truth))
-        predict_objects(checkpoint, scored.images, outputs, device=device)
+        predict_objects(checkpoint, scored.images, outputs, method=method or None, device=device)
 
     def refer(self, reference: str, data: DataSet, scored: Exported, out: Path) -> None:
         predict_object_reference(reference, self._opened(data, "train"), scored.truth, self.prediction(out))
@@ -133,7 +137,10 @@ class ObjectKind:
         crowded = self.task == "instance" and scored.most_objects > 100
         return {"max_dets": (1, 10, 100, scored.most_objects)} if crowded else {}
 
-    def one(self, checkpoint: Checkpoint, device: str) -> tuple[One, Any]:
+    def one(self, checkpoint: Checkpoint, device: str, method: str) -> tuple[One, Any]:
+        if method:
+            separating = SeparatingPredictor.of(checkpoint, device, method)
+            return separating.instances, separating.predictor.network
         predictor = ObjectPredictor.of(checkpoint, device)
         return (predictor.instances if self.task == "instance" else predictor.panoptic), predictor.network
 

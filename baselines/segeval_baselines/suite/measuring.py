@@ -117,7 +117,7 @@ def take(run: Run) -> Measure:
     """
     place = device_of(run.device)
     checkpoint = load_checkpoint(run.training, place)
-    one, network = run.splits.kind.one(checkpoint, str(place))
+    one, network = run.splits.kind.one(checkpoint, str(place), run.member.instances)
     files = sorted(run.splits.scored.images.iterdir())
     chosen = [files[len(files) * k // IMAGES] for k in range(min(IMAGES, len(files)))]
     images = [read_image(path) for path in dict.fromkeys(chosen)]

@@ -72,7 +72,6 @@ def strip_of(suite: Suite, standing: Standing, root: Path) -> Strip | None:
 
 def _section(suite: Suite, standing: Standing, title: str, strip: Strip | None) -> Section:
     costs = _costs(suite, standing)
-    signature = standing.board.signature.format() if standing.board else ""
     images = f"{standing.scored[0].first.images} images of {standing.data}." if standing.scored else ""
     return Section(
         anchor=f"{standing.task}-{standing.data}",
@@ -82,7 +81,7 @@ def _section(suite: Suite, standing: Standing, title: str, strip: Strip | None) 
         costs=costs,
         failures=tuple(failures(standing)),
         notes=tuple(notes(suite, standing)),
-        signature=signature,
+        signature=standing.signature,
         charts=tuple(_charts(standing)),
         strip=strip,
         remarks=() if strip else ("No pictures: the files of these members are gone.",),

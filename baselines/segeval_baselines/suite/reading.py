@@ -16,7 +16,8 @@ from segeval_baselines.recipes import Recipe
 from segeval_baselines.references import REFERENCES
 from segeval_baselines.suite.form import DataSet, Member, Suite, nearest
 from segeval_baselines.suite.object_references import OBJECT_REFERENCES, task_of
-from segeval_baselines.zoo import build, preset_of
+from segeval_baselines.watershed import METHODS
+from segeval_baselines.zoo import architecture, build, preset_of
 
 T = TypeVar("T")
 
@@ -135,6 +136,10 @@ def _member(table: Mapping[str, Any], data: Mapping[str, DataSet]) -> Member:
         text = f"{made.name} would choose its weights on the split that is scored"
         raise SegevalError(text, remedy="give validations = 0, or score test")
     preset_of(made.model, made.preset)
+    if made.instances and made.instances not in METHODS:
+        raise SegevalError(f"{made.instances!r} separates no instances", remedy=nearest(made.instances, list(METHODS)))
+    if made.instances and architecture(made.model).task != "semantic":
+        raise SegevalError(f"{made.name} finds instances by itself", remedy="leave out instances")
     _require_known(made.recipe, [f.name for f in fields(Recipe)], f"the recipe of {made.name}")
     made.job(data[made.data], made.seeds[0], "cpu")
     _try_build(made)

@@ -170,6 +170,7 @@ class Run:
             inputs |= {"reference": self.member.reference, "data": self.splits.fingerprint("train")}
         else:
             inputs["weights"] = trained.output if trained else ""
+            inputs |= {"instances": self.member.instances} if self.member.instances else {}
         return Step("predict", inputs, self._predicted, self._predict)
 
     def _predicted(self) -> bool:
@@ -183,7 +184,8 @@ class Run:
             kind.refer(self.member.reference, self.splits.data, scored, self.predictions)
         else:
             device = device_of(self.device)
-            kind.predict(load_checkpoint(self.training, device), scored, self.predictions, str(device))
+            checkpoint = load_checkpoint(self.training, device)
+            kind.predict(checkpoint, scored, self.predictions, str(device), self.member.instances)
         return digest_of_files(self.predictions), {}
 
     # ---- score -----------------------------------------------------------------------------------------------

@@ -105,7 +105,7 @@ class Standing:
     intervals
         By member, of the first seed's values.
     board
-        The ranking that letters and intervals come from, or None where nothing was scored.
+        The ranking that letters and intervals come from; None where nothing was scored, or a single image.
     """
 
     task: str
@@ -119,6 +119,11 @@ class Standing:
     def metric(self) -> str:
         """The value that ranks."""
         return COLUMNS[self.task][0]
+
+    @property
+    def signature(self) -> str:
+        """Under which conventions all of them were scored; empty where nothing was."""
+        return self.scored[0].first.signature.format() if self.scored else ""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -205,7 +210,7 @@ def _standing(task: str, data: str, rows: Sequence[Row], interval: Interval | No
     if not scored:
         return Standing(task, data, tuple(failed))
     tested = [row for row in scored if row.knows_stuff]
-    if not tested:
+    if not tested or tested[0].first.images < 2:  # a single image says nothing about others
         return Standing(task, data, (*scored, *failed))
     boards = rank_runs({row.member.name: row.first for row in tested}, interval=interval)
     if len(boards) > 1:
