@@ -9,8 +9,9 @@ from typing import Any
 
 from segeval.errors import SegevalError
 from segeval_baselines.jobs import Budget, Job
+from segeval_baselines.object_references import OBJECT_REFERENCES
 from segeval_baselines.recipes import Recipe
-from segeval_baselines.suite.object_references import task_of
+from segeval_baselines.references import REFERENCES
 from segeval_baselines.zoo import architecture, preset_of
 
 
@@ -141,6 +142,11 @@ class Suite:
     def data_of(self, member: Member) -> DataSet:
         """What a member is trained and scored on."""
         return self.data[member.data]
+
+
+def task_of(reference: str) -> str:
+    """Which score a reference gets."""
+    return "semantic" if reference in REFERENCES else OBJECT_REFERENCES[reference][0]
 
 
 def nearest(word: str, known: list[str]) -> str:

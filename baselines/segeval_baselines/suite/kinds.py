@@ -20,13 +20,13 @@ from segeval_baselines.inference import WHOLE, Predictor
 from segeval_baselines.object_datasets import open_objects
 from segeval_baselines.object_inference import ObjectPredictor
 from segeval_baselines.object_prediction import ObjectOutputs, predict_objects, read_image_ids
+from segeval_baselines.object_references import predict_object_reference
 from segeval_baselines.object_samples import ObjectSamples
 from segeval_baselines.prediction import Outputs, predict_folder
 from segeval_baselines.references import predict_reference
 from segeval_baselines.separation import SeparatingPredictor
 from segeval_baselines.suite.export import Exported, export, export_objects, fingerprint, fingerprint_of_objects
 from segeval_baselines.suite.form import DataSet
-from segeval_baselines.suite.object_references import predict_object_reference
 
 One = Callable[[NDArray[np.uint8]], object]
 
@@ -117,11 +117,12 @@ class ObjectKind:
         return export_objects(self._opened(data, data.score), folder, name, self.task)
 
     def predict(self, checkpoint: Checkpoint, scored: Exported, out: Path, device: str, method: str) -> None:
-        outputs = ObjectOutputs(out, image_ids=read_image_ids(scored.truth))
+        outputs = self._outputs(scored, out)
         predict_objects(checkpoint, scored.images, outputs, method=method or None, device=device)
 
     def refer(self, reference: str, data: DataSet, scored: Exported, out: Path) -> None:
-        predict_object_reference(reference, self._opened(data, "train"), scored.truth, self.prediction(out))
+        files = files_by_stem(scored.images, IMAGE_EXTENSIONS)
+        predict_object_reference(reference, self._opened(data, "train"), files, self._outputs(scored, out))
 
     def is_predicted(self, scored: Exported, out: Path) -> bool:
         folder = out / "panoptic"
@@ -143,6 +144,9 @@ class ObjectKind:
             return separating.instances, separating.predictor.network
         predictor = ObjectPredictor.of(checkpoint, device)
         return (predictor.instances if self.task == "instance" else predictor.panoptic), predictor.network
+
+    def _outputs(self, scored: Exported, out: Path) -> ObjectOutputs:
+        return ObjectOutputs(out, image_ids=read_image_ids(scored.truth))
 
     def _opened(self, data: DataSet, split: str) -> ObjectSamples:
         return open_objects(data.spec, split, data.classes)

@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 
 from segeval.errors import SegevalError
 from segeval_baselines.datasets import SPLITS
+from segeval_baselines.object_references import OBJECT_REFERENCES
 from segeval_baselines.recipes import Recipe
 from segeval_baselines.references import REFERENCES
-from segeval_baselines.suite.form import DataSet, Member, Suite, nearest
-from segeval_baselines.suite.object_references import OBJECT_REFERENCES, task_of
+from segeval_baselines.suite.form import DataSet, Member, Suite, nearest, task_of
 from segeval_baselines.watershed import METHODS
 from segeval_baselines.zoo import architecture, build, preset_of
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from segeval.result_tables import between
 from segeval.tables import DASH, Table, percent
+from segeval_baselines.object_references import OBJECT_REFERENCES
+from segeval_baselines.references import REFERENCES
 from segeval_baselines.suite.form import Suite
-from segeval_baselines.suite.object_references import about
 from segeval_baselines.suite.runs import LEAST_SCORE
 from segeval_baselines.suite.standing import THINGS, Row, Standing
 from segeval_baselines.zoo import architecture
@@ -113,6 +114,11 @@ def published_table(suite: Suite) -> Table:
         entry = architecture(model)
         rows += [(entry.title, entry.paper, p.value, p.protocol) for p in entry.published]
     return Table(("network", "paper", "result", "protocol"), tuple(rows), (0, 1, 2, 3), "published results")
+
+
+def about(reference: str) -> str:
+    """What a reference predicts."""
+    return REFERENCES[reference].about if reference in REFERENCES else OBJECT_REFERENCES[reference][1]
 
 
 def failures(standing: Standing) -> list[str]:
