@@ -58,7 +58,8 @@ class Threads:
         """Chunks in the order of the keys, so that the error reported is the first in the data's order."""
         # A few images at least for each turn of a thread, so that few large images end together too.
         threads = available_workers() if self.workers is None else self.workers
-        size = max(1, min(CHUNK, len(keys) // (4 * threads))) if threads > 1 else CHUNK
+        most = CHUNK * getattr(self.metric, "chunks_at_once", 1)
+        size = max(1, min(most, len(keys) // (4 * threads))) if threads > 1 else most
         chunks = [keys[i : i + size] for i in range(0, len(keys), size)]
         if isinstance(self.source, FetchedPairs):
             self.source.expect(keys)

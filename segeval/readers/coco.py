@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from segeval.errors import Caution, SegevalError
 from segeval.readers import coco_records as records
 from segeval.readers.coco_files import read_instances, read_results
 from segeval.readers.coco_records import Records
-from segeval.samples import InstanceColumns, Instances, Key
+from segeval.samples import InstanceColumns, Instances, Key, Pair
 from segeval.taxonomy import Taxonomy
 
 MOST_PIXELS = 2**31 - 1
@@ -169,6 +169,17 @@ class CocoResults:
     def file(self, key: Key) -> str:
         """The JSON, whatever the image."""
         return self._file
+
+    def pairs(self, keys: Sequence[Key]) -> Iterator[Pair]:
+        """Images with their truth and detections."""
+        truth = self.truth
+        position, (heights, widths), files = truth._position, truth._sizes, (truth._file, self._file)
+        columns, offsets, others, starts = truth._columns, truth._offsets, self._columns, self._offsets
+        for key in keys:
+            i = position[key]
+            size = heights[i], widths[i]
+            ours = Instances(columns, offsets[i], offsets[i + 1], *size)
+            yield Pair(key, ours, Instances(others, starts[i], starts[i + 1], *size), *files)
 
     def load(self, key: Key) -> Instances:
         """The detections of one image."""

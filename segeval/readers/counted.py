@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from segeval.readers.coco import CocoResults
 from segeval.readers.coco_panoptic import CocoPanoptic
 from segeval.readers.labels import LabelFolder
 from segeval.readers.pairing import PairedSource
@@ -57,6 +58,8 @@ def pairs_of(source: Source, keys: Sequence[Key], metric: Any) -> Iterator[Pair]
         sides = (source.truth, source.prediction)
         if plain and all(isinstance(side, CocoPanoptic) and not any(side.void) for side in sides):
             return _counted_colours(source, keys)
+    if type(source) is PairedSource and isinstance(results := source.prediction, CocoResults):
+        return results.pairs(keys)
     return (source.load(key) for key in keys)
 
 
