@@ -149,13 +149,14 @@ TINY = Recipe(image_scale=0.5)
 UNET_NUCLEI = Recipe(
     loss=BORDER_LOSS,
     loss_options=(("w0", 10.0), ("sigma", 5.0)),
+    batch=8,
     crop=(128, 128),
     scales=(0.6, 1.6),
     rotation=180.0,
     colour=0.3,
     clip=5.0,
 )
-"""Small objects that touch: full size, any turn, the weights of U-Net's paper."""
+"""Small objects that touch: any turn, the weights of U-Net's paper."""
 
 FCN_FULL = Recipe(
     optimiser="sgd", rate=0.01, decay=5e-4, batch=20, warmup=0.02, scales=(1.0, 1.0), epochs=200, schedule="poly"

@@ -37,7 +37,7 @@ def separate(
     border: NDArray[np.floating],
     method: str = "watershed",
     *,
-    sure: float = 0.5,
+    sure: float = 0.7,
     least: int = 12,
 ) -> Separated:
     """Instances of an image's class probabilities.

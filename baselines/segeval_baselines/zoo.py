@@ -134,7 +134,7 @@ MODELS: dict[str, Architecture] = {
         {
             "tiny": Preset(UNet, {"width": 16, "norm": True, "shrink": 2}, recipes.TINY),
             "demo": Preset(UNet, {"width": 8, "norm": True}, recipes.TINY),
-            "nuclei": Preset(UNet, {"width": 16, "depth": 3, "norm": True}, recipes.UNET_NUCLEI),
+            "nuclei": Preset(UNet, {"width": 16, "norm": True, "shrink": 2}, recipes.UNET_NUCLEI),
             "full": Preset(UNet, {"padding": "valid", "dropout": 0.5}, recipes.UNET_FULL),
             "full-padded": Preset(UNet, {"norm": True}, recipes.FCN_FULL),
         },
