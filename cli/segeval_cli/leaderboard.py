@@ -22,7 +22,9 @@ def add_parser(commands: Any) -> None:
         "significantly different. Nothing is scored again.",
     )
     parser.set_defaults(parser=parser)
+    parser.set_defaults(parser=parser)
     parser.add_argument("places", nargs="+", metavar="RUN|DIR", help="runs, or folders that hold runs")
+    parser.add_argument("--train", metavar="SUITE", help="the same as segeval suite SUITE --out DIR")
     parser.add_argument("--sort", metavar="NAME", help="the value that ranks (default: mIoU, PQ or AP)")
     parser.add_argument("--columns", nargs="+", metavar="NAME", help="the values shown")
     add_resampling_options(parser.add_argument_group("intervals"))
@@ -37,6 +39,8 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Find, rank, print."""
+    if args.train is not None:
+        return _suite(args)
     from segeval.ranking import rank_runs
     from segeval.ranking_tables import render
 
@@ -61,3 +65,13 @@ def run(args: argparse.Namespace) -> int:
         write_atomic(args.out, render(boards, form) + "\n")
     print(render(boards, args.format))
     return 0
+
+
+def _suite(args: argparse.Namespace) -> int:
+    """Train, predict and score the members of a suite first."""
+    from segeval_cli import main
+
+    if len(args.places) != 1:
+        args.parser.error("--train takes one folder")
+    quiet = ["--quiet"] if args.quiet else []
+    return main(["suite", args.train, "--out", args.places[0], *quiet])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,9 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--member", metavar="NAME", help="run this member only, in this process")
     parser.add_argument("--jobs", type=int, metavar="N", help="members at a time (default: one a GPU, or one a core)")
+    parser.add_argument(
+        "--any-version", action="store_true", help="steps that another version of segeval made are up to date too"
+    )
     parser.add_argument("--dry-run", action="store_true", help="print what would be done, and about how long it takes")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda (default: auto)")
     parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
@@ -52,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     if root.is_file():
         raise SegevalError("is a file, not a folder", file=root, remedy="give --out a folder")
     require_writable(root)
-    suite = read_suite(args.suite, args.data)
+    suite = replace(read_suite(args.suite, args.data), any_version=args.any_version)
     if args.member is not None:
         return _one(args, suite, suite.member(args.member), root)
     from segeval_baselines.suite.plan import plan_of
@@ -84,6 +88,7 @@ def _all(args: argparse.Namespace, suite: Suite, plans: list[Plan], root: Path) 
 
     def command(member: Member) -> list[str]:
         words = ["suite", args.suite, "--out", args.out, "--member", member.name, "--device", args.device]
+        words += ["--any-version"] if args.any_version else []
         return run_command([*words, *(w for given in args.data for w in ("--data", given))])
 
     def say(text: str) -> None:

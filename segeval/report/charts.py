@@ -9,6 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+# Width of a letter of a label, in units of a chart.
+_LETTER = 7.4
+
 # Classes that a heat map shows at most.
 MOST_CLASSES = 28
 
@@ -173,7 +176,11 @@ def points(x: Sequence[float], y: Sequence[float], names: Sequence[str], labels:
     dots = tuple(
         Line(f"M{across(a):g} {down(b):g}h0", k, spots=True) for k, (a, b) in enumerate(zip(x, y, strict=True))
     )
-    places = [(across(a) + 9, down(b) + 4, name) for a, b, name in zip(x, y, names, strict=True)]
+    places = []
+    for a, b, name in zip(x, y, names, strict=True):
+        wide = _LETTER * len(name)
+        fits = across(a) + 9 + wide <= width
+        places.append((across(a) + 9 if fits else across(a) - 9 - wide, down(b) + 4, name))
     return Chart(title, width, height, left, bottom, x_ticks, y_ticks, *labels, dots, texts=_apart(places))
 
 
@@ -195,11 +202,12 @@ def _apart(places: Sequence[tuple[float, float, str]]) -> tuple[tuple[float, flo
         x, y, name = places[k]
 
         def covers(other: tuple[float, float, str, int], x: float = x, y: float = y, name: str = name) -> bool:
-            return abs(y - other[1]) < 13 and x < other[0] + 8 * len(other[2]) and other[0] < x + 8 * len(name)
+            reach, own = _LETTER * len(other[2]), _LETTER * len(name)
+            return abs(y - other[1]) < 13 and x < other[0] + reach and other[0] < x + own
 
         while any(covers(other, y=y) for other in placed):
             y -= 3
-        placed.append((x, round(y, 1), name, k))
+        placed.append((round(x, 1), round(y, 1), name, k))
     return tuple(placed)
 
 

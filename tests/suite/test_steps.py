@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from segeval_baselines.suite import runs
-from segeval_baselines.suite.ledger import Ledger, Record
+from segeval_baselines.suite.ledger import Ledger, Record, Step
 from segeval_baselines.suite.members import failure_of, run_member, runs_of
 from segeval_baselines.suite.plan import plan_of
 from segeval_baselines.suite.reading import read_suite
@@ -103,6 +104,26 @@ def test_another_version_does_all_again(done: tuple[Path, Path], monkeypatch: py
     path, root = done
     monkeypatch.setattr("segeval_baselines.suite.ledger.__version__", "9.9.9")
     assert all(p.due for p in plan_of(read(path), root))
+    assert not any(p.due for p in plan_of(replace(read(path), any_version=True), root))
+
+
+def test_hashes_never_change() -> None:
+    # What was trained for hours is made anew where these do.
+    step = Step(
+        "train", {"model": "unet", "rate": 0.003, "options": {"width": 4}, "crop": (1, 2)}, bool, lambda _: ("", {})
+    )
+    assert step.digest == "38184d4abcfd52216b536446"
+
+
+def test_a_recipe_enters_by_what_differs_from_the_defaults(tmp_path: Path) -> None:
+    suite = read(write_suite(tmp_path))
+    inputs = runs_of(suite, suite.member("pspnet"), tmp_path)[0]._training_inputs()
+    # So that a field which a later version adds changes no hash.
+    assert inputs["recipe"] == {"batch": 2, "rate": 0.002, "image_scale": 0.5}
+    assert set(inputs) == {
+        *("model", "preset", "options", "recipe", "iterations", "seed", "validations"),
+        *("data", "validation data"),
+    }
 
 
 def test_a_damaged_record_is_no_record(done: tuple[Path, Path]) -> None:

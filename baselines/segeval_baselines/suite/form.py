@@ -120,13 +120,14 @@ class Member:
 
 @dataclass(frozen=True)
 class Suite:
-    """A suite, with all its places filled."""
+    """A suite, with all its places filled; `any_version` takes what another version of segeval made for done."""
 
     name: str
     title: str
     about: str
     data: Mapping[str, DataSet]
     members: tuple[Member, ...]
+    any_version: bool = False
 
     def member(self, name: str) -> Member:
         """A member by name; ``SegevalError`` for one that is not there."""

@@ -80,12 +80,15 @@ class Step:
     run
         Does it; given whether an interrupted one of the same inputs may be continued, and returns the output's hash and
         the costs.
+    any_version
+        Whether what another version of segeval made is as good.
     """
 
     name: str
     inputs: Mapping[str, Any]
     intact: Callable[[], bool]
     run: Callable[[bool], tuple[str, dict[str, Any]]]
+    any_version: bool = False
 
     @property
     def digest(self) -> str:
@@ -94,13 +97,14 @@ class Step:
 
     def fresh(self, record: Record | None) -> bool:
         """Whether the step is done already, by this version and from the same inputs."""
-        if record is None or not record.done or record.inputs != self.digest or record.segeval != __version__:
-            return False
-        return self.intact()
+        return record is not None and record.done and self._made(record) and self.intact()
 
     def begun(self, record: Record | None) -> bool:
         """Whether an interrupted one may be continued."""
-        return record is not None and not record.done and (record.inputs, record.segeval) == (self.digest, __version__)
+        return record is not None and not record.done and self._made(record)
+
+    def _made(self, record: Record) -> bool:
+        return record.inputs == self.digest and (self.any_version or record.segeval == __version__)
 
 
 def digest_of(values: Mapping[str, Any]) -> str:

@@ -43,7 +43,7 @@ def runs_of(suite: Suite, member: Member, root: Path, device: str = "auto") -> l
     splits = Splits(data, root, member.task)
     meets = member.task != "semantic" and suite.has_label_maps(data)
     label_maps = Splits(data, root, "semantic") if meets else None
-    return [Run(member, seed, splits, root, device, label_maps) for seed in member.seeds]
+    return [Run(member, seed, splits, root, device, label_maps, suite.any_version) for seed in member.seeds]
 
 
 def run_member(suite: Suite, member: Member, root: Path, *, device: str = "auto", say: Say = print) -> None:

@@ -8,7 +8,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,8 @@ class Run:
         Where it trains and predicts; no part of any hash.
     label_maps
         The same data as label maps, where a detector is to meet semantic networks; its predictions are converted.
+    any_version
+        Whether steps that another version of segeval made are up to date.
     """
 
     member: Member
@@ -62,6 +64,7 @@ class Run:
     root: Path
     device: str = "auto"
     label_maps: Splits | None = None
+    any_version: bool = False
 
     @property
     def folder(self) -> Path:
@@ -109,7 +112,7 @@ class Run:
         if self.label_maps is not None:
             meeting = {"predictions": output, "least score": LEAST_SCORE, "truth": self.label_maps.fingerprint()}
             steps.append(Step("convert", meeting, (self.converted / "score" / RECORD).is_file, self._convert))
-        return steps
+        return [replace(step, any_version=self.any_version) for step in steps]
 
     # ---- train -----------------------------------------------------------------------------------------------
 
