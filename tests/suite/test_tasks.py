@@ -85,9 +85,9 @@ spec = "nuclei:${NUCLEI}"
 model = "unet"
 preset = "nuclei"
 instances = "watershed"
-iterations = 30
+iterations = 100
 validations = 0
-options = {width = 8, depth = 2}
+options = {width = 8, depth = 2, shrink = 1}
 recipe = {batch = 4, crop = [48, 48], rotation = 0.0, colour = 0.0, rate = 0.01}
 """
 
