@@ -93,6 +93,8 @@ _TINY_PANOPTIC: Options = {
     "semantic_groups": 8,
     "merging": {"stuff_area": 600.0},
 }
+# Objects of all sizes, stuff that is hard to tell: larger anchors, and as much weight on stuff as on things.
+_COCO: Options = {"anchors": ((12,), (24,), (48,), (96,)), "semantic_weight": 1.0}
 
 _FCN = "Long, Shelhamer, Darrell, CVPR 2015"
 _SEGNET = "Badrinarayanan, Kendall, Cipolla, PAMI 2017"
@@ -218,6 +220,7 @@ MODELS: dict[str, Architecture] = {
         "Kirillov, Girshick, He, Dollár, CVPR 2019",
         {
             "tiny": Preset(PanopticFPN, {**_TINY_OBJECTS, **_TINY_PANOPTIC}, recipes.OBJECTS_TINY),
+            "coco": Preset(PanopticFPN, {**_TINY_OBJECTS, **_TINY_PANOPTIC, **_COCO}, recipes.COCO_TINY),
             "demo": Preset(PanopticFPN, {**_DEMO_OBJECTS, **_TINY_PANOPTIC}, recipes.OBJECTS_TINY),
             "full": Preset(PanopticFPN, {"norm": "frozen"}, recipes.MASK_RCNN_FULL),
         },
