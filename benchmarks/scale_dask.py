@@ -22,7 +22,8 @@ import distributed
 
 from benchmarks.scale import CLASSES, make_folders
 from segeval.cluster import DaskEngine, local_cluster
-from segeval.evaluation import evaluate, open_data
+from segeval.evaluation import evaluate
+from segeval.opening import open_data
 from segeval.samples import Key, Pair
 from segeval.tally import Tally
 

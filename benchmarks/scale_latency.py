@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.scale import CLASSES, make_folders
 from segeval import evaluate
-from segeval.evaluation import open_data
+from segeval.opening import open_data
 from segeval.readers import mounts
 from segeval.readers.mounts import Mount
 from segeval.readers.remote import Located, fetched_pairs

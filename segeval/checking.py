@@ -14,7 +14,8 @@ from segeval import evaluation
 from segeval.causes import instance, panoptic, semantic
 from segeval.causes.finding import LEVELS, Checks, Finding, Seen, listed
 from segeval.errors import Caution, SegevalError
-from segeval.evaluation import Progress, mapped, open_data
+from segeval.evaluation import Progress, mapped
+from segeval.opening import open_data
 from segeval.readers.protocol import Source
 from segeval.readers.remote import task_at
 from segeval.result import Result

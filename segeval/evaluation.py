@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from segeval.collecting import collector_paused
 from segeval.errors import Caution, SegevalError
-from segeval.metric import Metric, check_options, rule_to_dict
-from segeval.readers.classes import read_classes
+from segeval.metric import Metric, rule_to_dict
+from segeval.opening import open_data
 from segeval.readers.counted import pairs_of
-from segeval.readers.formats import recognise_task
-from segeval.readers.instance_folders import open_instance
-from segeval.readers.opening import open_panoptic, open_semantic
 from segeval.readers.pairing import PairedSource
 from segeval.readers.protocol import Source
-from segeval.readers.remote import FetchedPairs, fetched_pairs, is_address, located
+from segeval.readers.remote import FetchedPairs, is_address
 from segeval.result import Result
 from segeval.samples import Key
 from segeval.shards import Shard, keys_digest, partial_result
 from segeval.summing import Parts, Sum
 from segeval.tally import Packed, Tally
-from segeval.tasks import reads_of, rule_of
 from segeval.taxonomy import Taxonomy
 from segeval.version import __version__
 from segeval.workers import available_workers
@@ -271,86 +267,3 @@ def _resumed(source: PairedSource, keys: list[Key], total: Sum, resume: bool) ->
         total.keep(tally)
         done |= set(tally.keys)
     return [key for key in keys if key not in done]
-
-
-def open_data(
-    pred: str | os.PathLike[str],
-    gt: str | os.PathLike[str],
-    *,
-    task: str | None = None,
-    classes: Taxonomy | int | str | Sequence[str] | os.PathLike[str] | None = None,
-    missing: str = "error",
-    pred_format: str | None = None,
-    gt_format: str | None = None,
-    pred_suffix: str = "",
-    gt_suffix: str = "",
-    **options: Any,
-) -> tuple[PairedSource, Any]:
-    """The pairs and the rule that `score` uses; its parameters are those of `score`.
-
-    Returns
-    -------
-    source
-        Pairs of truth and prediction.
-    rule
-        `SemanticIoU`, `PanopticQuality` or `InstanceAP`, knowing the classes.
-
-    Raises
-    ------
-    SegevalError
-        For paths, forms, options and pairs that `score` refuses before it reads an image.
-    """
-    for name, path in (("pred", pred), ("gt", gt)):
-        if not os.fspath(path):  # an unset variable of a shell; it would mean the current folder
-            raise SegevalError(f"the path of {name} is empty", remedy="give a folder or a file")
-    places = located(pred), located(gt)
-    pred_path, gt_path = (place.path for place in places)
-    task = task or recognise_task(gt_path)
-    check_options(rule_of(task), options)
-    taxonomy, void = _classes(classes)
-    reading = {
-        "missing": missing,
-        "pred_format": pred_format,
-        "gt_format": gt_format,
-        "pred_suffix": pred_suffix,
-        "gt_suffix": gt_suffix,
-    }
-    source, rule = _open(task, pred_path, gt_path, taxonomy, void, reading, options)
-    return fetched_pairs(source, places), rule
-
-
-def _open(
-    task: str,
-    pred: Path,
-    gt: Path,
-    taxonomy: Taxonomy | None,
-    listed_void: tuple[int, ...] | None,
-    reading: Mapping[str, Any],
-    options: dict[str, Any],
-) -> tuple[PairedSource, Any]:
-    kind, reads = rule_of(task), reads_of(task)
-    known = {f.name for f in fields(kind)}  # a package's rule may lack some
-    if reads == "semantic":
-        if listed_void is not None and options.get("void") is None and "void" in known:
-            options["void"] = listed_void
-        source = open_semantic(pred, gt, taxonomy=taxonomy, **reading)
-        return source, kind(taxonomy=source.taxonomy, **options)
-    if reads == "instance":
-        source = open_instance(pred, gt, taxonomy=taxonomy, iou=options.get("iou", "segm"), **reading)
-        return source, kind(taxonomy=source.taxonomy, **options)
-    source = open_panoptic(
-        pred, gt, taxonomy=taxonomy, void=options.get("void"), listed_void=listed_void or (), **reading
-    )
-    if "void" in known:
-        options["void"] = source.void
-    return source, kind(taxonomy=source.taxonomy, **options)
-
-
-def _classes(
-    classes: Taxonomy | int | str | Sequence[str] | os.PathLike[str] | None,
-) -> tuple[Taxonomy | None, tuple[int, ...] | None]:
-    if classes is None:
-        return None, None
-    if isinstance(classes, (str, os.PathLike)):
-        return read_classes(os.fspath(classes))
-    return Taxonomy.of(classes), None

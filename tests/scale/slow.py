@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from segeval.evaluation import open_data
+from segeval.opening import open_data
 from segeval.samples import Key, Pair
 
 
