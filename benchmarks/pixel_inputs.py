@@ -183,3 +183,29 @@ def warp_panoptic(sources: Sequence[tuple[Path, Path]], target: Path, seed: int)
         (target / f"{side}.json").write_text(json.dumps({"annotations": entries, "categories": categories}))
     done.write_text("")
     return target
+
+
+def repeat_pairs(source: Path, target: Path, times: int) -> Path:
+    """The pairs of a folder again and again under other names, as links: long runs, without long preparation."""
+    done = target / "done"
+    if done.exists():
+        return target
+    for side in ("truth", "prediction"):
+        (target / side).mkdir(parents=True, exist_ok=True)
+        for path in sorted((source / side).glob("*.png")):
+            for turn in range(times):
+                link = target / side / f"{turn:04}-{path.name}"
+                link.unlink(missing_ok=True)
+                link.hardlink_to(path)
+        if (listed := source / f"{side}.json").exists():
+            data = json.loads(listed.read_text())
+            data["annotations"] = [
+                {**entry, "image_id": entry["image_id"] + 10**9 * turn, "file_name": f"{turn:04}-{entry['file_name']}"}
+                for turn in range(times)
+                for entry in data["annotations"]
+            ]
+            (target / f"{side}.json").write_text(json.dumps(data))
+    if (settings := source / "settings.json").exists():
+        (target / "settings.json").write_text(settings.read_text())
+    done.write_text("")
+    return target

@@ -150,9 +150,30 @@ def start_rows(work: Path, rounds: int, quick: bool) -> list[Row]:
     return rows
 
 
+def thread_rows(work: Path, rounds: int, quick: bool) -> list[Row]:
+    """Two threads against one, on inputs that keep one thread busy for seconds."""
+    names = ["segeval, 2 threads", "segeval"]
+    goals = (Goal("segeval", 1.8, "wall"),)
+    street = pixel_inputs.write_semantic(work / "street40", 40, 1024, 2048, seed=1)
+    small = pixel_inputs.write_semantic(work / "small100", 100, 480, 640, seed=7)
+    panoptic = pixel_inputs.write_panoptic(work / "panoptic100", 100, 480, 640, seed=8)
+    rows = []
+    for task, source, times, size in (
+        ("semantic", street, 5 if quick else 30, "2048x1024"),
+        ("semantic", small, 20 if quick else 120, "640x480"),
+        ("panoptic", panoptic, 8 if quick else 40, "640x480"),
+    ):
+        folder = pixel_inputs.repeat_pairs(source, work / f"{source.name}-{times}-times", times)
+        count = len(list((folder / "truth").glob("*.png")))
+        samples = race(task, names, folder, rounds)
+        rows.append(Row(f"threads, {task}", f"{count} PNG pairs {size}", count, samples, goals))
+    return rows
+
+
 SECTIONS: dict[str, Callable[[Path, int, bool], list[Row]]] = {
     "semantic": semantic_rows,
     "panoptic": panoptic_rows,
     "instance": instance_rows,
+    "threads": thread_rows,
     "start": start_rows,
 }
