@@ -13,6 +13,7 @@ from segeval.report.document import require_jinja
 from segeval.report.leaderboard import render_leaderboard
 from segeval.report.strips import draw
 from segeval.tables import Table
+from segeval.version import __version__
 from segeval_baselines.suite.form import Suite
 from segeval_baselines.suite.page import page_of, strip_of
 from segeval_baselines.suite.standing import Standing, rows_of, standings
@@ -55,7 +56,7 @@ def write_board(suite: Suite, root: Path, device: str = "auto") -> list[Standing
     write_atomic(root / "leaderboard.tex", latex(suite, found) + "\n")
     with contextlib.suppress(SegevalError):
         require_jinja()
-        write_atomic(root / "leaderboard.html", render_leaderboard(page_of(suite, found, root, strips)) + "\n")
+        write_atomic(root / "leaderboard.html", render_leaderboard(page_of(suite, found, strips)) + "\n")
     return found
 
 
@@ -81,6 +82,7 @@ def markdown(suite: Suite, found: Sequence[Standing], pictured: Sequence[Standin
     published = published_table(suite)
     if published.rows:
         parts += [tables.to_markdown(published), PUBLISHED]
+    parts.append(f"Made by `segeval suite {suite.name} --out DIR`, segeval {__version__}.")
     return "\n\n".join(parts)
 
 

@@ -47,7 +47,8 @@ class Measure:
     gflops
         Mean of 10^9 floating-point operations of convolutions and matrix products; a multiply-add counts two.
     latency
-        Median milliseconds from pixels to prediction.
+        Median milliseconds from pixels to prediction: of CPU time where one thread computes, which other work on the
+        machine disturbs little; else on the wall.
     memory
         Largest MiB allocated on the way, weights included.
     size
@@ -82,6 +83,7 @@ def measured(suite: Suite, member: Member, root: Path, device: str = "auto") -> 
         {
             "weights": record.output,
             "images": run.splits.fingerprint(),
+            "clock": "CPU" if _counts_cpu(device_of(device)) else "wall",
             "device": device_name(device),
             "threads": torch.get_num_threads(),
             "torch": torch.__version__,
@@ -142,10 +144,15 @@ def take(run: Run) -> Measure:
 
 
 def _seconds(one: Callable[[NDArray[np.uint8]], object], image: NDArray[np.uint8], place: torch.device) -> float:
+    clock = time.process_time if _counts_cpu(place) else time.perf_counter
     if place.type == "cuda":
         torch.cuda.synchronize(place)
-    begun = time.perf_counter()
+    begun = clock()
     one(image)
     if place.type == "cuda":
         torch.cuda.synchronize(place)
-    return time.perf_counter() - begun
+    return clock() - begun
+
+
+def _counts_cpu(place: torch.device) -> bool:
+    return place.type == "cpu" and torch.get_num_threads() == 1

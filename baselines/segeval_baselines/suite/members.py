@@ -41,7 +41,7 @@ def runs_of(suite: Suite, member: Member, root: Path, device: str = "auto") -> l
     """A member's runs, one a seed."""
     data = suite.data_of(member)
     splits = Splits(data, root, member.task)
-    meets = member.task != "semantic" and suite.has_label_maps(data)
+    meets = bool(member.model) and member.task != "semantic" and suite.has_label_maps(data)
     label_maps = Splits(data, root, "semantic") if meets else None
     return [Run(member, seed, splits, root, device, label_maps, suite.any_version) for seed in member.seeds]
 

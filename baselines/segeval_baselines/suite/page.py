@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from segeval.report.charts import Chart, points
 from segeval.report.grids import Cell, Grid, Header, bar, bars, number, words
 from segeval.report.leaderboard import Page, Section
 from segeval.report.strips import Strip, make_strip
+from segeval.result_tables import between
 from segeval.tables import DASH, percent
 from segeval_baselines.suite.form import Suite
 from segeval_baselines.suite.members import runs_of
@@ -37,7 +37,7 @@ ABOUT_COSTS = {
 }
 
 
-def page_of(suite: Suite, found: Sequence[Standing], root: Path, strips: Sequence[Strip | None]) -> Page:
+def page_of(suite: Suite, found: Sequence[Standing], strips: Sequence[Strip | None]) -> Page:
     """The page of a suite's standings, each with its strip of pictures."""
     several = len({s.data for s in found}) > 1
     sections = []
@@ -45,7 +45,7 @@ def page_of(suite: Suite, found: Sequence[Standing], root: Path, strips: Sequenc
         title = TITLES[standing.task] + (f", {standing.data}" if several else "")
         sections.append(_section(suite, standing, title, strip))
     data = [f"{d.name}: {d.spec.partition(':')[0]}, scored on {d.score}" for d in suite.data.values()]
-    command = shlex.join(["segeval", "suite", suite.name, "--out", str(root)])
+    command = f"segeval suite {suite.name} --out DIR"
     return Page(
         suite.title,
         tuple(sections),
@@ -90,8 +90,11 @@ def _section(suite: Suite, standing: Standing, title: str, strip: Strip | None) 
 
 def _quality(suite: Suite, standing: Standing) -> Grid:
     metric, others = standing.metric, standing.columns[1:]
-    headers = [Header("system", "text"), Header(metric), Header("", "drawing", "with the first seed's interval")]
-    headers += [Header("± seeds", about="standard deviation over the seeds"), Header("letters", "text")]
+    several = any(len(row.results) > 1 for row in standing.scored)
+    about = "the whisker spans the seeds" if several else "the whisker is the interval"
+    headers = [Header("system", "text"), Header(metric), Header("", "drawing", about)]
+    headers += [Header("± seeds", about="standard deviation over the seeds")] if several else []
+    headers += [Header("first seed" if several else "interval", about="over images"), Header("letters", "text")]
     headers += [Header(name) for name in others]
     known = {n: [row.mean(n) for row in standing.scored] for n in (metric, *others)}
     best = {n: max((v for v in values if v == v), default=0.0) for n, values in known.items()}
@@ -99,9 +102,12 @@ def _quality(suite: Suite, standing: Standing) -> Grid:
     for row in standing.scored:
         name = row.member.name
         ends = standing.intervals.get(name, {}).get(metric)
-        mean = row.mean(metric)
-        cells = [words(shown_name(suite, row), sort=name), number(mean, ends, best=mean == best[metric])]
-        cells += [bars([bar(mean, ends, 0)], mean), _spread(row, metric), words(standing.letters.get(name, ""))]
+        mean, first = row.mean(metric), row.value(row.member.seeds[0], metric)
+        values = [row.value(seed, metric) for seed in row.results]
+        cells = [words(shown_name(suite, row), sort=name), number(mean, best=mean == best[metric])]
+        cells += [bars([bar(mean, (min(values), max(values)) if several else ends, 0)], mean)]
+        cells += [_spread(row, metric)] if several else []
+        cells += [number(first, ends) if several else _interval(ends), words(standing.letters.get(name, ""))]
         cells += [number(row.mean(n), best=row.mean(n) == best[n]) for n in others]
         rows.append(tuple(cells))
     return Grid(f"quality-{standing.task}-{standing.data}", tuple(headers), tuple(rows))
@@ -110,6 +116,10 @@ def _quality(suite: Suite, standing: Standing) -> Grid:
 def _spread(row: Row, metric: str) -> Cell:
     spread = row.spread(metric)
     return Cell(percent(spread), None if spread != spread else spread)
+
+
+def _interval(ends: tuple[float, float] | None) -> Cell:
+    return Cell(between(*ends), ends[0]) if ends is not None and ends[0] == ends[0] else Cell(DASH)
 
 
 def _costs(suite: Suite, standing: Standing) -> Grid | None:

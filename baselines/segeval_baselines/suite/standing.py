@@ -172,7 +172,7 @@ def _rows(suite: Suite, member: Member, root: Path) -> list[Row]:
         if "train" in records:
             costs.append(records["train"].costs)
     rows = [Row(member, member.task, results, tuple(costs), failure)]
-    if runs[0].label_maps is not None and member.model:
+    if runs[0].label_maps is not None:
         rows.append(Row(member, "semantic", converted, tuple(costs), failure))
     return rows
 

@@ -34,34 +34,25 @@ def shown_name(suite: Suite, row: Row) -> str:
 
 def quality_table(suite: Suite, standing: Standing) -> Table:
     """Mean and spread over seeds, the first seed's interval and letters, and the other headline values' means."""
-    metric = standing.metric
-    others = standing.columns[1:]
+    metric, others = standing.metric, standing.columns[1:]
+    several = any(len(row.results) > 1 for row in standing.scored)
     level = f"{100 * standing.board.interval.level:g}% interval" if standing.board else "interval"
+    headers = ["#", "system", metric, *(["± seeds", "first seed"] if several else []), level, "letters", *others]
     rows = []
     for number, row in enumerate(standing.rows, 1):
         name = shown_name(suite, row)
         if row.failure is not None:
-            rows.append((DASH, name, *[DASH] * 4, "", *[DASH] * len(others)))
+            rows.append((DASH, name, *[DASH] * (len(headers) - 2)))
             continue
-        spread = percent(row.spread(metric))
         ends = standing.intervals.get(row.member.name, {}).get(metric)
-        rows.append(
-            (
-                str(number),
-                name,
-                percent(row.mean(metric)),
-                spread,
-                percent(row.value(row.member.seeds[0], metric)),
-                between(*ends) if ends else DASH,
-                standing.letters.get(row.member.name, ""),
-                *(percent(row.mean(n)) for n in others),
-            )
-        )
+        cells = [str(number), name, percent(row.mean(metric))]
+        if several:
+            cells += [percent(row.spread(metric)), percent(row.value(row.member.seeds[0], metric))]
+        cells += [between(*ends) if ends else DASH, standing.letters.get(row.member.name, "")]
+        rows.append((*cells, *(percent(row.mean(n)) for n in others)))
     images = f", {standing.scored[0].first.images} images" if standing.scored else ""
     title = f"{standing.task}, {standing.data}{images}"
-    return Table(
-        ("#", "system", metric, "± seeds", "first seed", level, "letters", *others), tuple(rows), (1, 6), title
-    )
+    return Table(tuple(headers), tuple(rows), (1, headers.index("letters")), title)
 
 
 COSTS = ("parameters", "GFLOPs", "ms", "MiB", "steps", "CPU s")
@@ -95,7 +86,8 @@ def cost_notes(standing: Standing) -> list[str]:
         threads = "" if _is_gpu(found.torch, found.device) else f", {found.threads} thread{'s' * (found.threads > 1)}"
         lines.append(
             f"GFLOPs, ms and MiB are of one prediction of a {found.size[1]}x{found.size[0]} image, from its pixels to "
-            f"what is written, on {found.device}{threads}, torch {found.torch}; a multiply-add counts two operations"
+            f"what is written, on {found.device}{threads}, torch {found.torch}; a multiply-add counts two operations, "
+            "and ms are of CPU time where one thread computes"
         )
     trained = dict.fromkeys(str(c["device"]) for row in standing.scored for c in row.costs if "device" in c)
     if trained:
