@@ -84,7 +84,7 @@ def _section(suite: Suite, standing: Standing, title: str, strip: Strip | None) 
         signature=standing.signature,
         charts=tuple(_charts(standing)),
         strip=strip,
-        remarks=() if strip else ("No pictures: the files of these members are gone.",),
+        remarks=() if strip else ("No pictures: the files that were scored are gone, or were moved.",),
     )
 
 
