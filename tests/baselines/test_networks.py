@@ -214,7 +214,7 @@ def test_every_preset_can_be_built() -> None:
     ("make", "message"),
     [
         (lambda: build("unett", 2), "did you mean unet"),
-        (lambda: build("unet", 2, "huge"), "take tiny, demo, full"),
+        (lambda: build("unet", 2, "huge"), "take tiny, demo, nuclei, full"),
         (lambda: build("unet", 2, "tiny", {"wide": 3}), "can't be built"),
         (lambda: FCN(2, stride=4), "FCN-4s"),
         (lambda: UNet(2, padding="reflect"), "no padding of a U-Net"),

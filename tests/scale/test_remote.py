@@ -226,7 +226,7 @@ def test_reading_ahead_hides_latency_and_is_bounded(tmp_path: Path, monkeypatch:
     store.root = mount.root
     there = remote.located
     monkeypatch.setattr(
-        "segeval.evaluation.located",
+        "segeval.opening.located",
         lambda place: remote.Located(mount.root, mount) if place == "slow://gt" else there(place),
     )
     found = score(pred, "slow://gt", task="semantic", classes=4, workers=2)
