@@ -243,6 +243,9 @@ def _pictures(root: Path, path: Path, split: str, data: dict[str, Any]) -> Pictu
     for k, entry in enumerate(listed):
         if not isinstance(entry, dict) or not isinstance(entry.get("file_name"), str) or "id" not in entry:
             raise SegevalError(f"image {k} has no file_name or id", file=path, remedy="give each image both")
+        if Path(entry["file_name"]).is_absolute() or ".." in Path(entry["file_name"]).parts:
+            text = f"the file_name {entry['file_name']!r} leads out of its folder"
+            raise SegevalError(text, file=path, remedy="give names within the images' folder")
         key = Path(entry["file_name"]).with_suffix("").as_posix()
         if key in names:
             raise SegevalError(f"two images are called {key}", file=path, remedy="give each image its own file_name")

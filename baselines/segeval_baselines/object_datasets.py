@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -186,6 +187,9 @@ def _nuclei(root: Path, split: str, taxonomy: Taxonomy) -> InstanceMaps:
     if not chosen:
         splits = ", ".join(sorted({row["split"] for row in rows}))
         raise SegevalError(f"lists no image of the split {split}", file=index, remedy=f"its splits are {splits}")
+    if len(set(chosen.values())) < len(chosen):
+        ident, count = Counter(chosen.values()).most_common(1)[0]
+        raise SegevalError(f"gives the id {ident} to {count} images", file=index, remedy="give each image its own id")
     return _maps(f"{root.name} {split}", root, list(chosen), taxonomy, chosen)
 
 

@@ -41,6 +41,8 @@ def run(args: argparse.Namespace) -> int:
     out = Path(args.out)
     if out.is_file():
         raise SegevalError("is a file, not a folder", file=out, remedy="give --out a folder")
+    if out.is_dir() and any(out.iterdir()):
+        raise SegevalError("is not empty", file=out, remedy="give --out another folder")
     samples = open_objects(args.data, args.split, args.classes)
     notice(f"writing {len(samples.keys())} images of {samples.name}", args.quiet)
     images = export_images(samples, out / "images")

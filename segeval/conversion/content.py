@@ -108,6 +108,9 @@ def stack_of(partition: Partition) -> Stack:
 
 def labels_of(partition: Partition, void: int) -> NDArray[Any]:
     """The class of each pixel, and `void` where there is no segment; in the smallest unsigned type that holds both."""
+    largest = max((s.category for s in partition.segments), default=0)
+    if largest >= 2**32 - 1:
+        raise SegevalError(f"the class {largest} has no room in a label map", remedy="map it to a smaller one by --map")
     # Moved up by one while they are looked up, so that class 0 is not taken for void.
     table = {s.id: s.category + 1 for s in partition.segments}
     labels = relabel(partition.ids, table)

@@ -82,7 +82,7 @@ def _parse(calls: Any, data: Any, size: Any, most: Any, facts: Any) -> Any:
     if crc32(calls[CRC32], place(data, 12), 17) != _word(data, 29):
         return False
     facts[START], facts[LENGTH] = 0, 0
-    palette = closed = False
+    palette = begun = closed = False
     at = np.int64(33)
     while True:
         if at + 12 > size:
@@ -101,10 +101,11 @@ def _parse(calls: Any, data: Any, size: Any, most: Any, facts: Any) -> Any:
                 for k in range(length):
                     data[to + k] = data[at + 8 + k]
             facts[LENGTH] += length
+            begun = True  # by an empty one too
         elif kind == _IEND:
             break
         else:
-            closed = facts[LENGTH] > 0
+            closed = begun
             palette = palette or kind == _PLTE
             if kind & 0x20000000 == 0 and kind != _PLTE:
                 return False
@@ -119,7 +120,7 @@ def _decode(calls: Any, handle: Any, channels: Any, data: Any, raw: Any, out: An
     size = height * (stride + 1)
     lead = (stride + 2 * 64 - 1) // 64 * 64
     facts[RAW], facts[OUT], facts[LEAD] = size + PADDING, lead + height * stride + PADDING, lead
-    if size > facts[LENGTH] * 1032:
+    if size <= 0 or size > facts[LENGTH] * 1032:
         return MARKED
     if facts[RAW] > raw.size or facts[OUT] > out.size:
         return LARGER

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -196,10 +197,21 @@ def read_table(text: str) -> list[tuple[Any, Any]]:
         if what in seen:
             raise SegevalError(f"maps {what} twice", file=path, remedy="give each value one target")
         seen.add(what)
+        _require_range(entry, path)
         pairs.append((entry[0], entry[1]))
     if not pairs:
         raise SegevalError("holds no pair of values", file=path, remedy="give from and to as whole numbers")
     return pairs
+
+
+def _require_range(entry: Sequence[Any], path: Path) -> None:
+    for value, low, high in zip(entry, (-(2**63), -(2**31)), (2**63, 2**32), strict=True):
+        try:
+            number = int(value)
+        except (TypeError, ValueError, OverflowError):
+            continue  # a name, or what is told elsewhere
+        if not low <= number < high:
+            raise SegevalError(f"holds the value {number}", file=path, remedy="give classes below 2^32")
 
 
 def read_map(text: str) -> tuple[tuple[int, int], ...]:

@@ -101,11 +101,13 @@ class _Room:
             "truth": self.facts[0, kernels.OUT],
             "prediction": self.facts[1, kernels.OUT],
         }
+        before = dict(self.sizes)
         for name, size in wanted.items():
             self.sizes[name] = max(self.sizes[name], int(size))
         try:
             self.buffers()
         except MemoryError:
+            self.sizes.update(before)  # the next images may be small
             return False
         return True
 
@@ -143,7 +145,8 @@ def _counted(files: Sequence[tuple[str, ...]], *, colours: bool) -> Iterator[Cou
     room = buffer("counting", _Room)
     paths, begins = _paths(files)
     about = np.zeros((len(files), 5), np.int64)
-    inflater, most = buffer("truth", Scratch).inflater, most_pixels()
+    # Sizes in bytes stay far below 2^63 this way, whatever limit was set.
+    inflater, most = buffer("truth", Scratch).inflater, min(most_pixels(), 2**40)
     first = 0
     while first < len(files):
         room.facts[:] = 0

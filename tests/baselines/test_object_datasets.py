@@ -161,6 +161,31 @@ def test_images_that_contradict_their_annotation_are_refused(tmp_path: Path) -> 
         open_objects(f"nuclei:{tmp_path / 'n'}", "train").load("n1")
 
 
+@pytest.mark.parametrize("outside", ["../a.png", "/a.png"])
+def test_names_stay_in_their_folder(outside: str, tmp_path: Path) -> None:
+    object_data.write_coco(tmp_path)
+    path = tmp_path / "annotations" / "instances_train2017.json"
+    data = json.loads(path.read_text())
+    data["images"][0]["file_name"] = outside
+    path.write_text(json.dumps(data))
+    with pytest.raises(SegevalError, match="leads out of its folder"):
+        open_objects(f"coco:{tmp_path}", "train")
+
+
+def test_each_nuclei_image_has_its_own_id(tmp_path: Path) -> None:
+    object_data.write_nuclei(tmp_path)
+    index = tmp_path / "index.csv"
+    rows = index.read_text().splitlines()
+    fields = rows[0].split(",")
+    same = [
+        ",".join("1" if n == "id" else "val" if n == "split" else v for n, v in zip(fields, r.split(","), strict=True))
+        for r in rows[1:]
+    ]
+    index.write_text("\n".join([rows[0], *same]))
+    with pytest.raises(SegevalError, match="gives the id 1 to"):
+        open_objects(f"nuclei:{tmp_path}", "val")
+
+
 def test_two_files_of_a_split_are_ambiguous(tmp_path: Path) -> None:
     object_data.write_coco(tmp_path)
     again = tmp_path / "annotations" / "instances_train2014.json"

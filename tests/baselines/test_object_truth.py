@@ -147,5 +147,8 @@ def test_the_command_writes_what_predict_and_score_take(tmp_path: Path, capsys: 
     assert main(words) == 0
     assert f"ids: {tmp_path / 'out' / 'truth' / 'instance_ids'}" in capsys.readouterr().out
     assert [p.name for p in (tmp_path / "out" / "images").iterdir()] == ["n2.png"]
-    assert main([*words[:3], "dev", *words[4:]]) == 1
+    assert main([*words[:3], "train", *words[4:]]) == 1
+    assert "out: is not empty; give --out another folder" in capsys.readouterr().err
+    assert [p.name for p in (tmp_path / "out" / "images").iterdir()] == ["n2.png"]
+    assert main([*words[:3], "dev", "--out", str(tmp_path / "other")]) == 1
     assert "there is no split 'dev'" in capsys.readouterr().err

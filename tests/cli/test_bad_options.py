@@ -85,6 +85,7 @@ def test_map_files(capsys: Capsys, tmp_path: Path) -> None:
         "words.csv": (b"from,to\n1,2\nx,3\n", "('x', '3') is no pair of values"),
         "three.csv": (b"1,2,3\n4,5,6\n", "is no pair; give each entry a from and a to"),
         "twice.csv": (b"1,2\n1,3\n", "maps 1 twice; give each value one target"),
+        "large.json": (b'{"1": 9223372036854775808}', "holds the value 9223372036854775808; give classes below 2^32"),
         "two spellings.csv": (b"1,2\n01,3\n", "maps a value twice; give each value one target"),
         "twice.json": (b'{"7": 0, "8": 1, "7": 2}', "maps 7 twice; give each value one target"),
         "half.json": (b'{"7": 0.5}', "is no pair of values; give from and to as whole numbers"),

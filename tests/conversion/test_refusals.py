@@ -96,6 +96,17 @@ def test_classes_and_counts_that_a_form_has_no_room_for(tmp_path: Path) -> None:
     refused("holds a crowd, which a map of ids can't tell", one, tmp_path / "q", to="instance-ids")
 
 
+def test_a_class_that_no_label_map_holds(tmp_path: Path) -> None:
+    large = [{"id": 2**32 - 1, "name": "car", "isthing": 1}, CATEGORIES[1]]
+    segments = [s | {"category_id": 2**32 - 1} if s["category_id"] == 1 else s for s in SEGMENTS]
+    refused(
+        "the class 4294967295 has no room",
+        panoptic(tmp_path / "a", segments=segments, categories=large),
+        tmp_path / "o",
+        to="semantic",
+    )
+
+
 def test_label_maps_are_no_instances(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.png").write_bytes(png_bytes(IDS.astype(np.uint8)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from segeval.errors import SegevalError
-from segeval.kernels import c_calls
+from segeval.kernels import c_calls, png_files
 from segeval.panoptic import PanopticQuality
 from segeval.readers import counted
 from segeval.readers.counted import pairs_of
@@ -330,6 +331,41 @@ def test_a_limit_on_pixels_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     told = observed(SemanticIoU(), source, singly=False)
     assert told == observed(SemanticIoU(), source, singly=True)
     assert "at most 599" in str(told)
+
+
+@pytest.mark.parametrize("limit", ["9223372036854775807", "1" + 30 * "0"])
+def test_no_limit_lets_a_size_wrap(limit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEGEVAL_MAX_PIXELS", limit)
+    good, side = png(grey(20, 30), "L"), 2**31 - 1
+    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    huge = good[:8] + chunk(b"IHDR", header) + good[33:]
+    assert how_many(folders(tmp_path, [(good, good)])) == 1
+    source = folders(tmp_path, [(good, good), (huge, good)])
+    told = observed(SemanticIoU(), source, singly=False)
+    assert told == observed(SemanticIoU(), source, singly=True)
+    assert str(told).startswith(str(tmp_path / "truth" / "01.png"))
+
+
+def test_an_empty_idat_begins_the_data_too(tmp_path: Path) -> None:
+    good = png(grey(20, 30), "L")
+    apart = good[:33] + chunk(b"IDAT", b"") + chunk(b"tEXt", b"a\0b") + good[33:]
+    source = folders(tmp_path, [(good, good), (apart, good)])
+    told = observed(SemanticIoU(), source, singly=False)
+    assert told == observed(SemanticIoU(), source, singly=True)
+    assert "IDAT" in str(told)
+
+
+def test_room_that_could_not_be_had_is_not_asked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    room = counted._Room()
+    before = dict(room.sizes)
+    room.facts[:, png_files.RAW] = room.facts[:, png_files.OUT] = 2**50
+
+    def none_left(self: Any) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr(counted._Room, "buffers", none_left)
+    assert not room.grow([str(tmp_path / "a.png"), str(tmp_path / "b.png")])
+    assert room.sizes == before
 
 
 def test_names_that_c_cannot_read() -> None:
