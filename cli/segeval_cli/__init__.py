@@ -86,18 +86,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("segeval: interrupted; nothing half-written was left", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # The reader of the output is gone (`| head`); Python would complain once more while closing stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()  # its reader is gone (`| head`)
         return FINE
     except Exception as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             print(f"segeval: the disk is full ({error.strerror}); free some space", file=sys.stderr)
+            try:
+                if sys.stdout is not None:
+                    sys.stdout.flush()
+            except OSError:
+                _drop_output()
             return WRONG_DATA
         if os.environ.get("SEGEVAL_DEBUG"):
             raise
         text = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         print(f"segeval: a defect in segeval ({text}); SEGEVAL_DEBUG=1 shows where", file=sys.stderr)
         return WRONG_DATA
+
+
+def _drop_output() -> None:
+    """Let what stdout still holds go nowhere; Python would complain once more while closing it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _mute_pillow() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -98,7 +99,9 @@ def test_the_library_is_light() -> None:
 @pytest.mark.parametrize(("where", "code", "said"), [(">&-", 0, ""), (">/dev/full", 1, "segeval: the disk is full")])
 def test_an_output_that_takes_nothing(where: str, code: int, said: str) -> None:
     words = f"{sys.executable} -m segeval_cli losses --format json {where}"
-    ran = subprocess.run(["sh", "-c", words], capture_output=True, text=True, check=False)
-    assert ran.returncode == code
-    assert ran.stderr.startswith(said)
-    assert len(ran.stderr.splitlines()) == bool(said)
+    for unbuffered in ("", "1"):  # an empty value is none
+        environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+        ran = subprocess.run(["sh", "-c", words], capture_output=True, text=True, check=False, env=environment)
+        assert ran.returncode == code
+        assert ran.stderr.startswith(said)
+        assert len(ran.stderr.splitlines()) == bool(said)
