@@ -19,17 +19,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from segeval import panoptic
-from segeval.evidence import CountEvidence, evidence_of
-from segeval.interval_bounds import bounds
-from segeval.paired import bootstrap_p, randomization_p
-from segeval.panoptic import PanopticQuality
-from segeval.resampling import METHODS, Interval, drawn, left_out
-from segeval.rows import Rows
-from segeval.semantic import SemanticIoU
-from segeval.tables import Table, to_markdown
-from segeval.tally import Tally
-from segeval.taxonomy import Taxonomy
+from segeval.evidence.rows import Rows
+from segeval.evidence.tally import Tally
+from segeval.metrics.panoptic import rule as panoptic
+from segeval.metrics.panoptic.rule import PanopticQuality
+from segeval.metrics.reweighed import CountEvidence, evidence_of
+from segeval.metrics.semantic.rule import SemanticIoU
+from segeval.results.tables import Table, to_markdown
+from segeval.samples.taxonomy import Taxonomy
+from segeval.statistics.bounds import bounds
+from segeval.statistics.resampling import METHODS, Interval, drawn, left_out
+from segeval.statistics.significance import bootstrap_p, randomization_p
 
 CLASSES = 19
 POPULATION = 100_000

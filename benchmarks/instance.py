@@ -29,7 +29,7 @@ def ours(iou: str, workers: int) -> Prepare:
 
     def prepare(folder: Path) -> Work:
         from benchmarks.instance_inputs import write
-        from segeval.evaluation import score
+        from segeval.scoring.evaluation import score
 
         def run(truth: Path, results: Path) -> dict[str, Any]:
             found = score(results, truth, task="instance", iou=iou, workers=workers)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segeval.kernels import polygon, rle
+from segeval.kernels.decoding import polygon, rle
 
 WIDTH, HEIGHT, CLASSES = 640, 480, 80
 DETECTIONS = 30

@@ -12,10 +12,10 @@ from benchmarks.contender import Prepare, Work
 
 def _ours(workers: int) -> Prepare:
     def prepare(folder: Path) -> Work:
-        from segeval.evaluation import evaluate, score
-        from segeval.panoptic import PanopticQuality
-        from segeval.readers.opening import open_panoptic
+        from segeval.metrics.panoptic.rule import PanopticQuality
         from segeval.readers.pairing import PairedSource
+        from segeval.readers.sources import open_panoptic
+        from segeval.scoring.evaluation import evaluate, score
 
         source = open_panoptic(folder / "prediction.json", folder / "truth.json", taxonomy=None)
         first = {k: source.pairs[k] for k in source.keys()[:1]}

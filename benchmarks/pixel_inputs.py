@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from segeval.taxonomy import Taxonomy
+from segeval.samples.taxonomy import Taxonomy
 
 CLASSES = 19
 VOID = 255

@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from segeval.kernels.confusion import confusion_rows_u8
-from segeval.kernels.overlap import overlap_rgb
-from segeval.readers.png import Scratch, crc_of, decode_png, read_png
+from segeval.kernels.counting.confusion import confusion_rows_u8
+from segeval.kernels.counting.overlap import overlap_rgb
+from segeval.readers.maps.png import Scratch, crc_of, decode_png, read_png
 
 
 def _optional(name: str) -> Any:

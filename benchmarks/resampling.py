@@ -14,16 +14,16 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import instance_inputs
-from segeval.evaluation import score
-from segeval.panoptic import PanopticQuality
-from segeval.resampling import Interval
-from segeval.result import Result
-from segeval.rows import Rows
-from segeval.semantic import SemanticIoU
-from segeval.statistics import with_intervals
-from segeval.tables import Table, to_markdown
-from segeval.tally import Tally
-from segeval.taxonomy import Taxonomy
+from segeval.evidence.rows import Rows
+from segeval.evidence.tally import Tally
+from segeval.metrics.panoptic.rule import PanopticQuality
+from segeval.metrics.semantic.rule import SemanticIoU
+from segeval.results.result import Result
+from segeval.results.tables import Table, to_markdown
+from segeval.samples.taxonomy import Taxonomy
+from segeval.scoring.evaluation import score
+from segeval.statistics.intervals import with_intervals
+from segeval.statistics.resampling import Interval
 
 
 def semantic_run(images: int, classes: int) -> Result:

@@ -21,11 +21,11 @@ from typing import Any, NamedTuple
 import distributed
 
 from benchmarks.scale import CLASSES, make_folders
-from segeval.cluster import DaskEngine, local_cluster
-from segeval.evaluation import evaluate
-from segeval.opening import open_data
-from segeval.samples import Key, Pair
-from segeval.tally import Tally
+from segeval.evidence.tally import Tally
+from segeval.samples.pairs import Key, Pair
+from segeval.scoring.cluster import DaskEngine, local_cluster
+from segeval.scoring.evaluation import evaluate
+from segeval.scoring.opening import open_data
 
 WORKERS = 2
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from benchmarks.scale import CLASSES, make_folders
 from segeval import evaluate
-from segeval.opening import open_data
-from segeval.readers import mounts
-from segeval.readers.mounts import Mount
-from segeval.readers.remote import Located, fetched_pairs
+from segeval.scoring.opening import open_data
+from segeval.storage import mounts
+from segeval.storage.mounts import Mount
+from segeval.storage.remote import Located, fetched_pairs
 
 LATENCY = 0.05
 

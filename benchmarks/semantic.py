@@ -18,8 +18,8 @@ def settings_of(folder: Path) -> tuple[int, int]:
 def _ours(workers: int) -> Prepare:
     def prepare(folder: Path) -> Work:
         from segeval import SemanticIoU, Taxonomy
-        from segeval.evaluation import evaluate, score
-        from segeval.readers.opening import open_semantic
+        from segeval.readers.sources import open_semantic
+        from segeval.scoring.evaluation import evaluate, score
 
         classes, void = settings_of(folder)
         rule = SemanticIoU(Taxonomy.of_count(classes), (void,))

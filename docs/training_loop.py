@@ -19,8 +19,8 @@ from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from segeval import Accumulator, Result
 from segeval.losses import CrossEntropyLoss
-from segeval.resampling import Interval
-from segeval.statistics import with_intervals
+from segeval.statistics.intervals import with_intervals
+from segeval.statistics.resampling import Interval
 
 NAMES = ["ground", "red", "green", "blue"]
 

@@ -11,42 +11,45 @@ from segeval.errors import Caution, SegevalError
 from segeval.version import __version__
 
 if TYPE_CHECKING:
-    from segeval.accumulator import Accumulator
-    from segeval.comparison import compare
-    from segeval.evaluation import evaluate, score
-    from segeval.panoptic import PanopticQuality
-    from segeval.ranking import rank_runs
-    from segeval.resampling import Interval
-    from segeval.result import Result
-    from segeval.runs import load_run
-    from segeval.semantic import SemanticIoU
-    from segeval.signature import Signature
-    from segeval.slices import slice_result
-    from segeval.statistics import with_intervals
-    from segeval.tally import Tally
-    from segeval.taxonomy import Taxonomy
+    from segeval.comparison.comparing import compare
+    from segeval.comparison.ranking import rank_runs
+    from segeval.comparison.runs import load_run
+    from segeval.comparison.slices import slice_result
+    from segeval.evidence.tally import Tally
+    from segeval.metrics.instance.rule import InstanceAP
+    from segeval.metrics.panoptic.rule import PanopticQuality
+    from segeval.metrics.semantic.rule import SemanticIoU
+    from segeval.results.result import Result
+    from segeval.results.signature import Signature
+    from segeval.samples.taxonomy import Taxonomy
+    from segeval.scoring.accumulator import Accumulator
+    from segeval.scoring.evaluation import evaluate, score
+    from segeval.statistics.intervals import with_intervals
+    from segeval.statistics.resampling import Interval
 
 _HOMES = {
-    "Accumulator": "accumulator",
-    "Interval": "resampling",
-    "PanopticQuality": "panoptic",
-    "Result": "result",
-    "SemanticIoU": "semantic",
-    "Signature": "signature",
-    "Tally": "tally",
-    "Taxonomy": "taxonomy",
-    "compare": "comparison",
-    "evaluate": "evaluation",
-    "load_run": "runs",
-    "rank_runs": "ranking",
-    "score": "evaluation",
-    "slice_result": "slices",
-    "with_intervals": "statistics",
+    "Accumulator": "scoring.accumulator",
+    "InstanceAP": "metrics.instance.rule",
+    "Interval": "statistics.resampling",
+    "PanopticQuality": "metrics.panoptic.rule",
+    "Result": "results.result",
+    "SemanticIoU": "metrics.semantic.rule",
+    "Signature": "results.signature",
+    "Tally": "evidence.tally",
+    "Taxonomy": "samples.taxonomy",
+    "compare": "comparison.comparing",
+    "evaluate": "scoring.evaluation",
+    "load_run": "comparison.runs",
+    "rank_runs": "comparison.ranking",
+    "score": "scoring.evaluation",
+    "slice_result": "comparison.slices",
+    "with_intervals": "statistics.intervals",
 }
 
 __all__ = [
     "Accumulator",
     "Caution",
+    "InstanceAP",
     "Interval",
     "PanopticQuality",
     "Result",

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segeval.accumulator import Accumulator
-from segeval.result import Result
-from segeval.samples import Pair
-from segeval.semantic import SemanticIoU
-from segeval.taxonomy import Taxonomy
+from segeval.metrics.semantic.rule import SemanticIoU
+from segeval.results.result import Result
+from segeval.samples.pairs import Pair
+from segeval.samples.taxonomy import Taxonomy
+from segeval.scoring.accumulator import Accumulator
 
 Classes = Taxonomy | int | Sequence[str]
 

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from segeval import SegevalError, plugins, score
+from segeval.comparison.runs import load_run
 from segeval.conversion import convert
+from segeval.metrics.tasks import rule_of
 from segeval.readers.formats import format_of
-from segeval.runs import load_run
 from segeval.scenes.writers import write_scenes
-from segeval.tasks import rule_of
 from tests.cli.commands import segeval
 from tests.cli.refusals import GOOD, LABELS, Capsys, folders, misused, refused
 
@@ -27,10 +27,10 @@ from pathlib import Path
 
 import numpy as np
 
-from segeval.readers.coco_panoptic import CocoPanoptic
+from segeval.readers.coco.panoptic import CocoPanoptic
 from segeval.readers.formats import Format
-from segeval.readers.instance_folders import InstanceFolder
-from segeval.taxonomy import Taxonomy
+from segeval.readers.maps.instances import InstanceFolder
+from segeval.samples.taxonomy import Taxonomy
 
 
 @dataclass(frozen=True)
@@ -70,13 +70,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from segeval.arrays import as_labels, crc_of
-from segeval.metric import option, rule_to_dict
-from segeval.result import Result
-from segeval.rows import Rows, image_digest
-from segeval.signature import Signature
-from segeval.tally import Tally, in_order
-from segeval.taxonomy import Taxonomy
+from segeval.samples.labels import as_labels, crc_of
+from segeval.metrics.metric import option, rule_to_dict
+from segeval.results.result import Result
+from segeval.evidence.rows import Rows, image_digest
+from segeval.results.signature import Signature
+from segeval.evidence.tally import Tally, in_order
+from segeval.samples.taxonomy import Taxonomy
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from segeval.errors import SegevalError
-from segeval_baselines.blocks import Size
-from segeval_baselines.mask_rcnn import MaskRCNN
-from segeval_baselines.unet import UNet, valid_input
+from segeval_baselines.layers.blocks import Size
+from segeval_baselines.networks.mask_rcnn import MaskRCNN
+from segeval_baselines.networks.unet import UNet, valid_input
 from segeval_baselines.zoo import build
 
 

@@ -10,16 +10,16 @@ from typing import Any
 from torch import nn
 
 from segeval.errors import SegevalError
-from segeval.taxonomy import Taxonomy
+from segeval.samples.taxonomy import Taxonomy
 from segeval_baselines import recipes
-from segeval_baselines.deeplab import DeepLabV3, DeepLabV3Plus
-from segeval_baselines.fcn import FCN, FCNResNet
-from segeval_baselines.mask_rcnn import MaskRCNN
-from segeval_baselines.panoptic_fpn import PanopticFPN
-from segeval_baselines.pspnet import PSPNet
+from segeval_baselines.networks.deeplab import DeepLabV3, DeepLabV3Plus
+from segeval_baselines.networks.fcn import FCN, FCNResNet
+from segeval_baselines.networks.mask_rcnn import MaskRCNN
+from segeval_baselines.networks.panoptic_fpn import PanopticFPN
+from segeval_baselines.networks.pspnet import PSPNet
+from segeval_baselines.networks.segnet import SegNet, SegNetBasic
+from segeval_baselines.networks.unet import UNet
 from segeval_baselines.recipes import Recipe
-from segeval_baselines.segnet import SegNet, SegNetBasic
-from segeval_baselines.unet import UNet
 
 Options = Mapping[str, Any]
 

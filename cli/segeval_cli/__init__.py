@@ -14,27 +14,29 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 from segeval.errors import SegevalError
-from segeval.tables import printable
+from segeval.results.tables import printable
 from segeval.version import __version__
 
-COMMANDS: dict[str, str] = {
-    "score": "score predictions against truth",
-    "check": "say what scoring would meet, without scores",
-    "merge": "add the runs of shards, and score the whole",
-    "compare": "compare saved runs on the same truth",
-    "leaderboard": "rank the runs in folders",
-    "show": "print a saved run again",
-    "convert": "convert predictions or truth to another form",
-    "losses": "list the losses",
-    "demo": "make synthetic scenes, score two imaginary models on all three tasks",
-    "train": "train a baseline network",
-    "predict": "predict a folder of images with a trained network",
-    "export": "write a split of a data set with objects as images and truth",
-    "suite": "train, predict and score several networks, and write their leaderboard",
-    "models": "list the baseline networks",
-    "bench": "measure the baseline networks on this machine",
+# The help of each command, and its module below `segeval_cli.commands`.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "score": ("score predictions against truth", "score"),
+    "check": ("say what scoring would meet, without scores", "check"),
+    "merge": ("add the runs of shards, and score the whole", "merge"),
+    "compare": ("compare saved runs on the same truth", "compare"),
+    "leaderboard": ("rank the runs in folders", "leaderboard"),
+    "show": ("print a saved run again", "show"),
+    "convert": ("convert predictions or truth to another form", "convert"),
+    "losses": ("list the losses", "losses"),
+    "demo": ("make synthetic scenes, score two imaginary models on all three tasks", "demo"),
+    "train": ("train a baseline network", "baselines.train"),
+    "predict": ("predict a folder of images with a trained network", "baselines.predict"),
+    "export": ("write a split of a data set with objects as images and truth", "baselines.export"),
+    "suite": ("train, predict and score several networks, and write their leaderboard", "baselines.suite"),
+    "models": ("list the baseline networks", "baselines.models"),
+    "bench": ("measure the baseline networks on this machine", "baselines.bench"),
 }
 
 FINE, WRONG_DATA, USAGE, GATE_FAILED = 0, 1, 2, 3
@@ -49,9 +51,9 @@ def parser_for(command: str | None, words: Sequence[str] = ()) -> argparse.Argum
     )
     parser.add_argument("--version", action="version", version=f"segeval {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    for name, about in COMMANDS.items():
+    for name, (about, _) in COMMANDS.items():
         if name == command:
-            module = importlib.import_module(f"segeval_cli.{name}")
+            module = _module_of(name)
             module.add_parser(commands)
             if hasattr(module, "add_task_options"):
                 module.add_task_options(commands.choices[name], words)
@@ -75,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):  # names may hold what a terminal's encoding lacks
             stream.reconfigure(errors="backslashreplace")
     try:
-        code: int = importlib.import_module(f"segeval_cli.{args.command}").run(args)
+        code: int = _module_of(args.command).run(args)
         if sys.stdout is not None:  # as it is after `>&-`
             sys.stdout.flush()
         return code
@@ -102,6 +104,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         text = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         print(f"segeval: a defect in segeval ({text}); SEGEVAL_DEBUG=1 shows where", file=sys.stderr)
         return WRONG_DATA
+
+
+def _module_of(command: str) -> Any:
+    return importlib.import_module(f"segeval_cli.commands.{COMMANDS[command][1]}")
 
 
 def _drop_output() -> None:

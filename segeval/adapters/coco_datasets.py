@@ -26,7 +26,7 @@ def dataset_of(data: Any, what: str) -> Any:
     if isinstance(data, (dict, list)):
         return data
     if isinstance(data, (str, os.PathLike)):
-        from segeval.readers.json_files import read_json
+        from segeval.storage.json_files import read_json
 
         return read_json(data)
     found = getattr(data, "dataset", None)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from segeval.accumulator import Accumulator
 from segeval.errors import SegevalError
+from segeval.scoring.accumulator import Accumulator
 
 
 def compute_metrics_for(classes: Any, **options: Any) -> Callable[..., dict[str, float]]:

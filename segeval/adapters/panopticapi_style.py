@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from segeval.errors import SegevalError
-from segeval.evaluation import evaluate
-from segeval.panoptic import PanopticQuality
-from segeval.readers.coco_panoptic import CocoPanoptic, nothing_like
+from segeval.metrics.panoptic.rule import PanopticQuality
+from segeval.readers.coco.panoptic import CocoPanoptic, nothing_like
 from segeval.readers.pairing import match_keys, pair_up
+from segeval.scoring.evaluation import evaluate
 
 GROUPS = (("All", ""), ("Things", "_th"), ("Stuff", "_st"))
 

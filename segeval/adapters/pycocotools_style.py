@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from segeval.adapters.coco_datasets import as_file, dataset_of
 from segeval.errors import SegevalError
-from segeval.evaluation import evaluate
-from segeval.instance import ALL_AREAS, IOU_THRESHOLDS, RECALLS, InstanceAP
-from segeval.readers.instance_folders import open_instance
-from segeval.result import Result
-from segeval.tally import Tally
+from segeval.evidence.tally import Tally
+from segeval.metrics.instance.rule import ALL_AREAS, IOU_THRESHOLDS, RECALLS, InstanceAP
+from segeval.readers.maps.instances import open_instance
+from segeval.results.result import Result
+from segeval.scoring.evaluation import evaluate
 
 
 class Params:

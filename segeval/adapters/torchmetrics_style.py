@@ -6,9 +6,9 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
-from segeval.accumulator import Accumulator
-from segeval.result import Result
-from segeval.samples import Key
+from segeval.results.result import Result
+from segeval.samples.pairs import Key
+from segeval.scoring.accumulator import Accumulator
 
 
 class SegmentationMetric:

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from segeval.accumulator import Accumulator
 from segeval.adapters.coco_datasets import as_file, dataset_of
 from segeval.adapters.pycocotools_style import COCOeval, Params, rule_of
-from segeval.arrays import to_numpy
 from segeval.errors import SegevalError
-from segeval.readers.coco import CocoInstances
-from segeval.samples import Key
+from segeval.readers.coco.instances import CocoInstances
+from segeval.samples.labels import to_numpy
+from segeval.samples.pairs import Key
+from segeval.scoring.accumulator import Accumulator
 
 
 class CocoEvaluator:

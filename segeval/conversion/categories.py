@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from segeval.conversion.content import Partition, Segment, Stack, keep, unite
 from segeval.errors import SegevalError
 from segeval.readers.classes import read_table, taxonomy_of_categories
-from segeval.taxonomy import Taxonomy
+from segeval.samples.taxonomy import Taxonomy
 
 # Objects as COCO lists them under 'categories'; what they hold beside id, name and isthing is passed on.
 Entries = tuple[dict[str, Any], ...]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from segeval.conversion.content import Partition, Segment, relabel
 from segeval.errors import SegevalError
-from segeval.readers.coded_panoptic import BASE, CROWD
+from segeval.readers.maps.panoptic import BASE, CROWD
 
 _LARGEST_CLASS = 255
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segeval.errors import SegevalError
-from segeval.mask_runs import MaskRuns, runs_of_map
+from segeval.samples.mask_runs import MaskRuns, runs_of_map
 
 _SMALL_TABLE = 2**24
 
@@ -144,7 +144,7 @@ def require_agreement(partition: Partition, file: object, key: object) -> None:
     SegevalError
         Naming the segment.
     """
-    from segeval.kernels import overlap
+    from segeval.kernels.counting import overlap
 
     found = np.unique(overlap.overlap_ids(partition.ids, partition.ids)[0])
     present = set(found.tolist()) - {0}

@@ -17,14 +17,14 @@ from segeval.conversion.sources import Source
 from segeval.conversion.steps import COUNTED, Below, Steps
 from segeval.conversion.targets import INSTANCE_FORMS, SHAPES, Rows, Target
 from segeval.errors import Caution, SegevalError
-from segeval.evaluation import mapped
-from segeval.files import require_writable
 from segeval.readers.classes import read_classes
 from segeval.readers.formats import FORMATS, format_of
-from segeval.readers.labels import LabelFolder
-from segeval.readers.remote import is_address, located
-from segeval.samples import Key
-from segeval.taxonomy import Taxonomy
+from segeval.readers.maps.labels import LabelFolder
+from segeval.samples.pairs import Key
+from segeval.samples.taxonomy import Taxonomy
+from segeval.scoring.evaluation import mapped
+from segeval.storage.files import require_writable
+from segeval.storage.remote import is_address, located
 
 SHORT = {"semantic": "labels", "panoptic": "coco-panoptic", "instance": "coco-instances"}
 """The usual form of each task, which its name stands for."""

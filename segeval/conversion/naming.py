@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from segeval.conversion.sources import Source
 from segeval.errors import SegevalError
-from segeval.readers.coco_tables import file_stem
+from segeval.readers.coco.tables import file_stem
 from segeval.readers.pairing import plain_name
-from segeval.samples import Key
+from segeval.samples.pairs import Key
 
 
 class Image(NamedTuple):

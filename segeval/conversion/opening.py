@@ -12,18 +12,18 @@ import numpy as np
 from segeval.conversion.categories import Entries, entries_of, taxonomy_of, things_of
 from segeval.conversion.sources import Source
 from segeval.errors import SegevalError
-from segeval.readers.coco import CocoInstances, CocoResults
-from segeval.readers.coco_panoptic import CocoPanoptic, find_json
-from segeval.readers.coco_tables import image_entries, read_tables
-from segeval.readers.coded_panoptic import CodedPanoptic, infer_taxonomy
+from segeval.readers.coco.instances import CocoInstances, CocoResults
+from segeval.readers.coco.panoptic import CocoPanoptic, find_json
+from segeval.readers.coco.tables import image_entries, read_tables
 from segeval.readers.formats import format_of, named_classes, open_plugin, recognise_panoptic, require_path
-from segeval.readers.instance_folders import InstanceFolder
-from segeval.readers.json_files import integer, read_bytes, read_json
-from segeval.readers.labels import EXTENSIONS, LabelFolder, read_labels
-from segeval.readers.mounts import present
+from segeval.readers.maps.instances import InstanceFolder
+from segeval.readers.maps.labels import EXTENSIONS, LabelFolder, read_labels
+from segeval.readers.maps.panoptic import CodedPanoptic, infer_taxonomy
 from segeval.readers.pairing import list_files
-from segeval.readers.remote import located
-from segeval.taxonomy import Taxonomy
+from segeval.samples.taxonomy import Taxonomy
+from segeval.storage.json_files import integer, read_bytes, read_json
+from segeval.storage.mounts import present
+from segeval.storage.remote import located
 
 OBJECT = Taxonomy((1,), ("object",))
 """The class of instances where none is named."""

@@ -9,19 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from segeval.arrays import as_labels
 from segeval.conversion.categories import Entries, things_of
 from segeval.conversion.content import Content, Partition, Segment, Stack, relabel, require_agreement
-from segeval.decoding import runs_of_instances
 from segeval.errors import Caution, SegevalError
-from segeval.readers.coco import CocoInstances, CocoResults
-from segeval.readers.coco_panoptic import CocoPanoptic
-from segeval.readers.coco_tables import file_stem
-from segeval.readers.coded_panoptic import BASE, CROWD, CodedPanoptic
-from segeval.readers.mounts import release
+from segeval.readers.coco.instances import CocoInstances, CocoResults
+from segeval.readers.coco.panoptic import CocoPanoptic
+from segeval.readers.coco.tables import file_stem
+from segeval.readers.maps.panoptic import BASE, CROWD, CodedPanoptic
 from segeval.readers.protocol import Reader
-from segeval.readers.remote import Located
-from segeval.samples import Instances, Key, PanopticMap
+from segeval.samples.labels import as_labels
+from segeval.samples.mask_decoding import runs_of_instances
+from segeval.samples.pairs import Instances, Key, PanopticMap
+from segeval.storage.mounts import release
+from segeval.storage.remote import Located
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Source:
         return content
 
     def _partition(self, found: PanopticMap, key: Key) -> Partition:
-        from segeval.kernels import overlap
+        from segeval.kernels.counting import overlap
 
         ids = overlap.rgb_ids(found.pixels) if found.pixels.ndim == 3 else found.pixels.astype(np.uint32)
         if isinstance(self.reader, CocoPanoptic):

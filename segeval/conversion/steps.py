@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segeval.arrays import as_labels, require_same_size
 from segeval.conversion.categories import ClassMap, things_of, unite_stuff
 from segeval.conversion.content import Content, Partition, Stack, keep, labels_of, stack_of, unite
 from segeval.conversion.merging import Merging, confident, flatten, with_stuff
@@ -17,9 +16,10 @@ from segeval.conversion.naming import Image
 from segeval.conversion.sources import Source
 from segeval.conversion.targets import INSTANCE_FORMS, SHAPES, WITHOUT_CROWDS, WITHOUT_JSON, Rows, Target
 from segeval.errors import SegevalError
-from segeval.readers.labels import LabelFolder
+from segeval.readers.maps.labels import LabelFolder
 from segeval.readers.pairing import match_keys
-from segeval.samples import Key
+from segeval.samples.labels import as_labels, require_same_size
+from segeval.samples.pairs import Key
 
 COUNTED = {
     "score-low": "{} instances score less than --min-score and are left out",

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segeval.arrays import smallest
 from segeval.conversion.categories import Entries, taxonomy_of, things_of
 from segeval.conversion.coding import channels_of, codes_of
 from segeval.conversion.content import Partition, Segment, Stack, numbered, relabel
 from segeval.conversion.naming import Image
 from segeval.errors import SegevalError
-from segeval.files import write_atomic, write_json
-from segeval.label_images import colours_of_ids, write_palette, write_png
-from segeval.mask_runs import runs_of_map
+from segeval.samples.label_images import colours_of_ids, write_palette, write_png
+from segeval.samples.labels import smallest
+from segeval.samples.mask_runs import runs_of_map
+from segeval.storage.files import write_atomic, write_json
 
 # What an image must be before it is written.
 SHAPES = {

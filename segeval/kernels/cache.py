@@ -6,7 +6,12 @@ import os
 from pathlib import Path
 
 # The module whose kernels a task can't do without.
-_MAIN = {"semantic": "confusion", "panoptic": "segments", "instance": "matching", "convert": "rle"}
+_MAIN = {
+    "semantic": "counting/confusion",
+    "panoptic": "counting/segments",
+    "instance": "counting/matching",
+    "convert": "decoding/rle",
+}
 
 
 def is_compiled(task: str) -> bool:
@@ -14,12 +19,9 @@ def is_compiled(task: str) -> bool:
 
     True where that can't be told (a cache elsewhere), so that nothing false is announced.
     """
-    here = Path(__file__).parent
-    cache = here / "__pycache__"
-    if os.environ.get("NUMBA_CACHE_DIR") or not os.access(here, os.W_OK):
+    source = Path(__file__).parent / f"{_MAIN.get(task, '')}.py"
+    if os.environ.get("NUMBA_CACHE_DIR") or not source.exists() or not os.access(source.parent, os.W_OK):
         return True
-    source = here / f"{_MAIN.get(task, '')}.py"
-    if not source.exists():
-        return True
+    cache = source.parent / "__pycache__"
     indexes = list(cache.glob(f"{source.stem}.*.nbi")) if cache.is_dir() else []
     return any(index.stat().st_mtime >= source.stat().st_mtime for index in indexes)

@@ -48,5 +48,5 @@ def _stamped(compiled: Any) -> Callable[..., Any]:
 @functools.cache
 def _stamp() -> str:
     """Stands for the text of all kernels."""
-    texts = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
+    texts = [path.read_bytes() for path in sorted(Path(__file__).parent.rglob("*.py"))]
     return hashlib.blake2b(b"\0".join(texts)).hexdigest()

@@ -14,7 +14,8 @@ from typing import Literal
 from torch import nn
 
 from segeval.losses import functional
-from segeval.losses.distance import (
+from segeval.losses.encoding import Encoded, encode
+from segeval.losses.maps import (
     border_weight_map,
     boundary_distance_map,
     inner_distance_map,
@@ -23,7 +24,6 @@ from segeval.losses.distance import (
     region_wise_map,
     signed_distance_map,
 )
-from segeval.losses.encoding import Encoded, encode
 from segeval.losses.modules import (
     ActiveBoundaryLoss,
     BalancedCrossEntropyLoss,

@@ -21,9 +21,9 @@ from segeval.losses.encoding import (
     reduce_classes,
     reduce_pixels,
 )
-from segeval.losses.overlap import overlap
 from segeval.losses.pixel import cross_entropy, pixel_cross_entropy
-from segeval.losses.region import dice, dice_of, tversky_of
+from segeval.losses.region.dice import dice, dice_of, tversky_of
+from segeval.losses.region.overlap import overlap
 
 Weight = Tensor | Sequence[float]
 

@@ -1,22 +1,15 @@
 """Every loss as a function of (logits, target), in the manner of torch.nn.functional."""
 
-from segeval.losses.boundary import (
-    boundary,
-    boundary_aware,
-    boundary_dou,
-    region_wise,
-    shape_aware,
-)
+from segeval.losses.boundary.boundary import boundary, boundary_aware, boundary_dou, region_wise, shape_aware
+from segeval.losses.boundary.contour import active_boundary, conditional_boundary
+from segeval.losses.boundary.hausdorff import hausdorff_distance, hausdorff_erosion
+from segeval.losses.boundary.inverse_form import inverse_form
 from segeval.losses.compound import (
     combo,
     dice_cross_entropy,
     exponential_logarithmic,
     unified_focal,
 )
-from segeval.losses.contour import active_boundary, conditional_boundary
-from segeval.losses.hausdorff import hausdorff_distance, hausdorff_erosion
-from segeval.losses.inverse_form import inverse_form
-from segeval.losses.lovasz import lovasz_hinge, lovasz_softmax
 from segeval.losses.pixel import (
     balanced_cross_entropy,
     border_cross_entropy,
@@ -27,7 +20,7 @@ from segeval.losses.pixel import (
     sigmoid_focal,
     top_k,
 )
-from segeval.losses.region import (
+from segeval.losses.region.dice import (
     dice,
     focal_tversky,
     generalized_dice,
@@ -37,7 +30,8 @@ from segeval.losses.region import (
     tversky,
     wasserstein_dice,
 )
-from segeval.losses.statistical import region_mutual_information, t_loss
+from segeval.losses.region.lovasz import lovasz_hinge, lovasz_softmax
+from segeval.losses.region.statistical import region_mutual_information, t_loss
 from segeval.losses.tasks import (
     mask_rcnn,
     panoptic,

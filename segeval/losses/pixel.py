@@ -319,7 +319,7 @@ def border_cross_entropy(
     if (instance_ids is None) == (weight_map is None):
         raise SegevalError("the border loss needs instance_ids or weight_map, one of the two")
     if weight_map is None:
-        from segeval.losses.distance import border_weight_map
+        from segeval.losses.maps import border_weight_map
 
         assert instance_ids is not None
         maps = [border_weight_map(ids, w0=w0, sigma=sigma) for ids in instance_ids.detach().cpu().numpy()]

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from segeval.errors import SegevalError
-from segeval.readers.json_files import integer, read_json
-from segeval.readers.mounts import present
-from segeval.taxonomy import Colour, Taxonomy
+from segeval.samples.taxonomy import Colour, Taxonomy
+from segeval.storage.json_files import integer, read_json
+from segeval.storage.mounts import present
 
 # The longest names in use are lists of synonyms, of up to a hundred characters (ADE20K).
 LONGEST_NAME = 120

@@ -15,16 +15,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segeval.readers.coco import CocoResults
-from segeval.readers.coco_panoptic import CocoPanoptic
-from segeval.readers.labels import LabelFolder
+from segeval.readers.coco.instances import CocoResults
+from segeval.readers.coco.panoptic import CocoPanoptic
+from segeval.readers.maps.labels import LabelFolder
+from segeval.readers.maps.png import Scratch
+from segeval.readers.maps.png_chunks import most_pixels
 from segeval.readers.pairing import PairedSource
-from segeval.readers.panoptic_segments import segments_of_images
-from segeval.readers.png import Scratch
-from segeval.readers.png_chunks import most_pixels
 from segeval.readers.protocol import Source, buffer
-from segeval.readers.remote import FetchedPairs
-from segeval.samples import Counted, Key, Pair, PanopticMap
+from segeval.samples.pairs import Counted, Key, Pair, PanopticMap
+from segeval.samples.panoptic import segments_of_images
+from segeval.storage.remote import FetchedPairs
 
 # Rows that are kept before they are handed on; one image has 65,536 at most.
 _ROWS = 2**17
@@ -50,7 +50,7 @@ def pairs_of(source: Source, keys: Sequence[Key], metric: Any) -> Iterator[Pair]
         As the source's `load`.
     """
     if getattr(metric, "takes_counts", False) and isinstance(source, PairedSource):
-        from segeval.kernels.c_calls import ADDRESSES
+        from segeval.kernels.decoding.c_calls import ADDRESSES
 
         plain = ADDRESSES is not None and not isinstance(source, FetchedPairs)
         if plain and isinstance(source.truth, LabelFolder) and isinstance(source.prediction, LabelFolder):
@@ -85,7 +85,7 @@ class _Room:
 
     def grow(self, files: Sequence[str]) -> bool:
         """Make room for what an image was found to need; False where it is better read in the ordinary way."""
-        from segeval.kernels import png_files as kernels
+        from segeval.kernels.counting import png_files as kernels
 
         for path, facts in zip(files, self.facts, strict=True):
             if facts[kernels.FILE]:
@@ -138,9 +138,9 @@ def _counted_colours(source: PairedSource, keys: Sequence[Key]) -> Iterator[Pair
 
 def _counted(files: Sequence[tuple[str, ...]], *, colours: bool) -> Iterator[Counted | None]:
     """For each pair of files in turn what overlaps in it, or None where it has to be read in the ordinary way."""
-    from segeval.kernels import overlap
-    from segeval.kernels import png_files as kernels
-    from segeval.kernels.c_calls import ADDRESSES
+    from segeval.kernels.counting import overlap
+    from segeval.kernels.counting import png_files as kernels
+    from segeval.kernels.decoding.c_calls import ADDRESSES
 
     room = buffer("counting", _Room)
     paths, begins = _paths(files)

@@ -10,12 +10,12 @@ import numpy as np
 from segeval import plugins
 from segeval.errors import SegevalError
 from segeval.plugins import own_or_plugin
-from segeval.readers.coco_panoptic import find_json, is_panoptic
-from segeval.readers.json_files import read_json
-from segeval.readers.labels import EXTENSIONS, read_labels
+from segeval.readers.coco.panoptic import find_json, is_panoptic
+from segeval.readers.maps.labels import EXTENSIONS, read_labels
 from segeval.readers.pairing import list_files
 from segeval.readers.protocol import Opener, Reader
-from segeval.taxonomy import Taxonomy
+from segeval.samples.taxonomy import Taxonomy
+from segeval.storage.json_files import read_json
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from typing import Any
 
 from segeval.errors import Caution, SegevalError
 from segeval.readers.protocol import Reader
-from segeval.samples import Key, Pair
-from segeval.taxonomy import Taxonomy
+from segeval.samples.pairs import Key, Pair
+from segeval.samples.taxonomy import Taxonomy
 
 MISSING = ("error", "skip", "empty")
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from segeval.errors import Caution
-from segeval.samples import Key, Pair
-from segeval.taxonomy import Taxonomy
+from segeval.samples.pairs import Key, Pair
+from segeval.samples.taxonomy import Taxonomy
 
 
 class Reader(Protocol):

@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from segeval.comparison import System
-from segeval.detection_errors import ERRORS, error_costs, threshold_curve
-from segeval.diagnosis import border_split, confusion_of, frequent_confusions, quality_loss
-from segeval.means import ratio
+from segeval.comparison.comparing import System
+from segeval.metrics.diagnosis import border_split, confusion_of, frequent_confusions, quality_loss
+from segeval.metrics.instance.errors import ERRORS, error_costs, threshold_curve
+from segeval.metrics.means import ratio
+from segeval.metrics.tasks import saved_rule
 from segeval.report.charts import Chart, precision_recall
 from segeval.report.grids import Cell, Grid, Header, bar, bars, count, number, words
-from segeval.tables import percent
-from segeval.tasks import saved_rule
-from segeval.taxonomy import Taxonomy
+from segeval.results.tables import percent
+from segeval.samples.taxonomy import Taxonomy
 
 KINDS = {
     "class": "right place, wrong class",

@@ -10,17 +10,17 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from segeval.comparison import Comparison, System, mark
-from segeval.diagnosis import confusion_of, taxonomy_of
+from segeval.comparison.comparing import Comparison, System, mark
+from segeval.comparison.slices import Slices
 from segeval.errors import SegevalError
-from segeval.files import write_atomic
+from segeval.metrics.diagnosis import confusion_of, taxonomy_of
 from segeval.report import analysis, charts, sections
-from segeval.report.gallery import ImageFigures, error_legend, figures_of, gallery, has_images
-from segeval.report.pictures import class_colours
-from segeval.result import Result
-from segeval.slices import Slices
-from segeval.tables import printable
-from segeval.taxonomy import Taxonomy
+from segeval.report.pictures.gallery import ImageFigures, error_legend, figures_of, gallery, has_images
+from segeval.report.pictures.painting import class_colours
+from segeval.results.result import Result
+from segeval.results.tables import printable
+from segeval.samples.taxonomy import Taxonomy
+from segeval.storage.files import write_atomic
 from segeval.version import __version__
 
 # Bytes of a page; mail and chat take it.

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from segeval.tables import DASH, percent, printable
+from segeval.results.tables import DASH, percent, printable
 
 
 @dataclass(frozen=True)

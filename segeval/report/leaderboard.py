@@ -11,7 +11,7 @@ from typing import Any
 from segeval.report.charts import Chart
 from segeval.report.document import template_of
 from segeval.report.grids import Grid
-from segeval.report.strips import Strip, panels
+from segeval.report.pictures.strips import Strip, panels
 from segeval.version import __version__
 
 

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segeval.comparison import Comparison, System
-from segeval.metric import options
+from segeval.comparison.comparing import Comparison, System
+from segeval.comparison.slices import Gap, Slices
+from segeval.metrics.metric import options
+from segeval.metrics.tasks import saved_rule
 from segeval.report.grids import (
     Cell,
     Grid,
@@ -24,12 +26,10 @@ from segeval.report.grids import (
     spans,
     words,
 )
-from segeval.result import Result
-from segeval.result_tables import COLUMNS, COUNTS
-from segeval.slices import Gap, Slices
-from segeval.tables import percent
-from segeval.tasks import saved_rule
-from segeval.taxonomy import Taxonomy
+from segeval.results.result import Result
+from segeval.results.result_tables import COLUMNS, COUNTS
+from segeval.results.tables import percent
+from segeval.samples.taxonomy import Taxonomy
 
 # Sentences that a person reads before the table.
 MOST_VERDICTS = 6

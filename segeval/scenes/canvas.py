@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segeval.taxonomy import Taxonomy
+from segeval.samples.taxonomy import Taxonomy
 
 VOID = 255
 CAMERA_HEIGHT = 1.5  # metres above the road

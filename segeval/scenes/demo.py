@@ -10,11 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from segeval.errors import SegevalError
-from segeval.files import write_json
-from segeval.label_images import write_png
+from segeval.samples.label_images import write_png
 from segeval.scenes.models import MODELS, predict
 from segeval.scenes.street import make_scene
 from segeval.scenes.writers import PredictionWriter, TruthWriter, scene_name
+from segeval.storage.files import write_json
 
 MARKER = "demo.json"
 _MAKER = "segeval demo"

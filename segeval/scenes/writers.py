@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segeval.errors import SegevalError
-from segeval.files import write_json
-from segeval.label_images import colours_of_ids, write_palette, write_png
-from segeval.mask_runs import encode_mask, runs_of_map
+from segeval.samples.label_images import colours_of_ids, write_palette, write_png
+from segeval.samples.mask_runs import encode_mask, runs_of_map
 from segeval.scenes.canvas import CLASSES, Segment
 from segeval.scenes.street import Scene, make_scene
+from segeval.storage.files import write_json
 
 INSTANCE_BASE = 1000
 

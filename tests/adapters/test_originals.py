@@ -21,8 +21,8 @@ from segeval import SegevalError
 from segeval.adapters.panopticapi_style import pq_compute
 from segeval.adapters.pycocotools_style import COCOeval
 from segeval.adapters.torchvision_style import CocoEvaluator
-from tests.instance_problems import FEATURES, only, problem, write
-from tests.problems import PanopticProblem, panoptic_image, write_problem
+from tests.given.instance_problems import FEATURES, only, problem, write
+from tests.given.problems import PanopticProblem, panoptic_image, write_problem
 
 pytestmark = pytest.mark.parity
 

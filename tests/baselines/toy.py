@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from segeval_baselines.jobs import Budget, Job
 from segeval_baselines.recipes import Recipe
+from segeval_baselines.training.jobs import Budget, Job
 
 NAMES = ("ground", "box", "ball")
 COLOURS = ((60, 120, 60), (200, 60, 60), (60, 60, 210))

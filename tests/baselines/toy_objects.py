@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from segeval_baselines.jobs import Budget, Job
-from segeval_baselines.object_batches import Target
-from segeval_baselines.object_samples import ObjectSample
-from segeval_baselines.object_truth import export_images, export_truth
+from segeval_baselines.data.object_truth import export_images, export_truth
+from segeval_baselines.data.objects import ObjectSample
 from segeval_baselines.ops import mask_boxes
 from segeval_baselines.recipes import Recipe
+from segeval_baselines.training.jobs import Budget, Job
+from segeval_baselines.training.object_batches import Target
 
-from segeval.samples import Key
-from segeval.taxonomy import Taxonomy
+from segeval.samples.pairs import Key
+from segeval.samples.taxonomy import Taxonomy
 
 TOYS = Taxonomy((3, 7, 12, 20), ("grass", "box", "sky", "ball"), (False, True, False, True))
 THINGS, STUFF = 2, 2

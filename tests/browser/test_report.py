@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from segeval.comparison import compare
-from segeval.readers.png import read_png
+from segeval.comparison.comparing import compare
+from segeval.metrics.semantic.rule import SemanticIoU
+from segeval.readers.maps.png import read_png
 from segeval.report import write_report
-from segeval.resampling import Interval
-from segeval.samples import Pair
-from segeval.semantic import SemanticIoU
-from segeval.statistics import with_intervals
-from segeval.taxonomy import Taxonomy
+from segeval.samples.pairs import Pair
+from segeval.samples.taxonomy import Taxonomy
+from segeval.statistics.intervals import with_intervals
+from segeval.statistics.resampling import Interval
 from tests.browser.chromium import Page, browser, find_chromium
-from tests.demo_runs import demo_folder, demo_pair, demo_run
+from tests.given.demo_runs import demo_folder, demo_pair, demo_run
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="needs a browser (Debian: apt-get install chromium)")
 

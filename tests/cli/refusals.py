@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from tests.cli.commands import Ran
-from tests.problems import png_bytes
+from tests.given.problems import png_bytes
 
 Capsys = pytest.CaptureFixture[str]
 

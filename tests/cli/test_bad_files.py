@@ -26,7 +26,7 @@ from tests.cli.refusals import (
     tiff,
     zipped,
 )
-from tests.problems import colours, png_bytes
+from tests.given.problems import colours, png_bytes
 
 FILES: dict[str, tuple[str, bytes, tuple[str, ...]]] = {
     "empty file": ("b.png", b"", ("b.png: the file is empty; write the file again",)),

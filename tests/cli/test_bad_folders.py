@@ -17,7 +17,7 @@ from tests.cli.refusals import (
     npy,
     refused,
 )
-from tests.problems import png_bytes
+from tests.given.problems import png_bytes
 
 
 def test_missing_and_extra_files(capsys: Capsys, tmp_path: Path) -> None:

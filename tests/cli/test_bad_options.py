@@ -17,7 +17,7 @@ from tests.cli.refusals import (
     misused,
     refused,
 )
-from tests.problems import png_bytes
+from tests.given.problems import png_bytes
 
 
 def test_unsaid_binary_masks(capsys: Capsys, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from tests.cli.refusals import (
     damaged,
     refused,
 )
-from tests.problems import colours, png_bytes, write_panoptic
+from tests.given.problems import colours, png_bytes, write_panoptic
 
 IDS = np.array([[1, 1, 2, 2], [1, 1, 2, 2], [3, 3, 3, 0]])
 SEGMENTS: list[dict[str, Any]] = [

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from tests.cli.commands import Ran, segeval
-from tests.datasets import dataset
-from tests.problems import colours, png_bytes, write_panoptic
+from tests.given.datasets import dataset
+from tests.given.problems import colours, png_bytes, write_panoptic
 
 Capsys = pytest.CaptureFixture[str]
 

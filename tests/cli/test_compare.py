@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segeval.result import Result
+from segeval.results.result import Result
 from tests.cli.commands import segeval
 from tests.cli.refusals import misused
-from tests.resampled_runs import TASKS, run_of
+from tests.given.resampled_runs import TASKS, run_of
 
 IMAGES = 12
 
@@ -46,7 +46,7 @@ def score(capsys, folders: Path, name: str, *more: str | Path):
 
 @pytest.fixture(scope="module")
 def runs(folders, tmp_path_factory) -> Path:
-    from segeval.evaluation import score as score_folders
+    from segeval.scoring.evaluation import score as score_folders
 
     out = tmp_path_factory.mktemp("runs")
     for name in ("poor", "fair", "good"):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from segeval_cli import main
 
-from segeval.result import Result
+from segeval.results.result import Result
 
 MODELS = ("aldo", "berta")
 TASKS = ("semantic", "panoptic", "instance")

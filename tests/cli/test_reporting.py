@@ -7,7 +7,7 @@ import sys
 import pytest
 from segeval_cli import main
 
-from tests.demo_runs import demo_folder
+from tests.given.demo_runs import demo_folder
 
 
 def words(model="aldo"):

@@ -14,8 +14,8 @@ import pytest
 
 from segeval import Result
 from tests.cli.commands import Ran, segeval
-from tests.datasets import dataset
-from tests.problems import png_bytes, write_panoptic
+from tests.given.datasets import dataset
+from tests.given.problems import png_bytes, write_panoptic
 
 Capsys = pytest.CaptureFixture[str]
 

@@ -18,7 +18,7 @@ from segeval.conversion import (
     panoptic_to_instances,
     panoptic_to_semantic,
 )
-from tests.datasets import dataset
+from tests.given.datasets import dataset
 
 CODED = ("panoptic-coded", "panoptic-channels")
 

@@ -11,8 +11,8 @@ import pytest
 
 from segeval import SegevalError
 from segeval.conversion import Merging, convert, instances_to_semantic
-from segeval.mask_runs import encode_mask
-from tests.problems import png_bytes, write_panoptic
+from segeval.samples.mask_runs import encode_mask
+from tests.given.problems import png_bytes, write_panoptic
 
 IDS = np.array([[1, 1, 2], [3, 3, 0]])
 SEGMENTS = [

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from segeval.conversion import convert
-from tests.problems import CATEGORIES, PanopticProblem, panoptic_problems, png_bytes, write_panoptic
+from tests.given.problems import CATEGORIES, PanopticProblem, panoptic_problems, png_bytes, write_panoptic
 
 THINGS = {c["id"] for c in CATEGORIES if c["isthing"]}
 Segments = list[dict[str, Any]]
@@ -143,7 +143,7 @@ def test_maps_of_ids_to_coco_and_back(seed: int, many: bool) -> None:
 @given(st.integers(0, 2**32 - 1))
 def test_results_to_npz_and_back(seed: int) -> None:
     """Masks that overlap, and scores, survive both forms of predictions."""
-    from segeval.mask_runs import encode_mask
+    from segeval.samples.mask_runs import encode_mask
 
     rng = np.random.default_rng(seed)
     results, images = [], []

@@ -12,8 +12,8 @@ from PIL import Image
 
 from segeval import SegevalError, score
 from segeval.conversion import convert, panoptic_to_semantic
-from tests.datasets import dataset
-from tests.problems import png_bytes, write_panoptic
+from tests.given.datasets import dataset
+from tests.given.problems import png_bytes, write_panoptic
 
 CATEGORIES = [
     {"id": 1, "name": "car", "isthing": 1, "supercategory": "vehicle"},

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from segeval.kernels.band import border_band
+from segeval.kernels.counting.band import border_band
 
 
 def by_definition(labels, reach):

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from segeval.kernels.confusion import confusion_rows_any, confusion_rows_u8, count_u8, nonzero_u8
+from segeval.kernels.counting.confusion import confusion_rows_any, confusion_rows_u8, count_u8, nonzero_u8
 
 
 def counted(truth: NDArray[Any], prediction: NDArray[Any]) -> list[tuple[int, int, int]]:

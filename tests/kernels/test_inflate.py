@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segeval.kernels import inflate
-from segeval.kernels.inflate import Inflater, crc32
+from segeval.kernels.decoding import inflate
+from segeval.kernels.decoding.inflate import Inflater, crc32
 
 ways = pytest.mark.parametrize("library", [inflate.LIBRARY, None])
 

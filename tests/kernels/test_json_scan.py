@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segeval.errors import SegevalError
-from segeval.kernels import json_tokens
-from segeval.readers.coco_files import Mapped, read_instances, read_results, scan_records
-from segeval.readers.coco_records import HIGH, KIND, LOW, Records, records_of
+from segeval.kernels.decoding import json_tokens
+from segeval.readers.coco.records import HIGH, KIND, LOW, Records, records_of
+from segeval.readers.coco.scanning import Mapped, read_instances, read_results, scan_records
 
 
 def assert_same(a: Records, b: Records) -> None:

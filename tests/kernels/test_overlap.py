@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from segeval.kernels.overlap import overlap_ids, overlap_rgb, rgb_ids
+from segeval.kernels.counting.overlap import overlap_ids, overlap_rgb, rgb_ids
 from tests.kernels.test_confusion import counted, label_map, listed
 
 maps = given(

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from segeval.kernels.png import PADDING, lead_of, unfilter
+from segeval.kernels.decoding.png import PADDING, lead_of, unfilter
 
 
 def predictor(kind: int, left: int, above: int, corner: int) -> int:

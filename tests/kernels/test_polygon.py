@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as official
 
-from segeval.instance_geometry import Runs, Side
-from segeval.samples import InstanceColumns, Instances
+from segeval.samples.decoding import Runs, Side
+from segeval.samples.pairs import InstanceColumns, Instances
 
 
 def columns_of(rings: list[list[float]], masks: int = 1, kind: int = 1) -> InstanceColumns:

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from pycocotools import mask as official
 
-from segeval.instance_geometry import BadInstanceError
-from segeval.kernels import rle
-from segeval.masks import as_instances, instances_of_map
-from segeval.samples import Instances
+from segeval.kernels.decoding import rle
+from segeval.samples.decoding import BadInstanceError
+from segeval.samples.masks import as_instances, instances_of_map
+from segeval.samples.pairs import Instances
 from tests.kernels.test_polygon import columns_of, decoded, runs_of
 
 masks = arrays.arrays(np.uint8, st.tuples(st.integers(1, 24), st.integers(1, 24)), elements=st.integers(0, 1))

@@ -13,22 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segeval import (
-    Accumulator,
-    PanopticQuality,
-    Result,
-    SegevalError,
-    SemanticIoU,
-    Tally,
-    Taxonomy,
-    evaluate,
-    evaluation,
-    score,
-)
-from segeval.readers.coco_panoptic import from_arrays
-from segeval.samples import Key, Pair
-from segeval.tally import merge
-from tests.problems import CATEGORIES, PanopticProblem, panoptic_problems, png_bytes, write_problem
+from segeval import Accumulator, PanopticQuality, Result, SegevalError, SemanticIoU, Tally, Taxonomy, evaluate, score
+from segeval.evidence.tally import merge
+from segeval.readers.coco.panoptic import from_arrays
+from segeval.samples.pairs import Key, Pair
+from segeval.scoring import evaluation
+from tests.given.problems import CATEGORIES, PanopticProblem, panoptic_problems, png_bytes, write_problem
 
 THINGS = Taxonomy(
     tuple(c["id"] for c in CATEGORIES),
@@ -200,7 +190,7 @@ def test_saved_and_loaded(data: tuple[Any, list[Pair]]) -> None:
         assert figures(loaded) == figures(result)
         assert loaded.tally == tally
         assert loaded.signature == result.signature
-        from segeval.tasks import saved_rule
+        from segeval.metrics.tasks import saved_rule
 
         assert figures(saved_rule(dict(loaded.rule)).score(loaded.tally)) == figures(result)
 
@@ -217,7 +207,7 @@ def test_workers_and_chunks(task: str, workers: int, monkeypatch: pytest.MonkeyP
         if task == "semantic":
             pairs[key] = Pair(key, rng.integers(0, 4, (9, 7)), rng.integers(0, 4, (9, 7)))
         else:
-            from tests.problems import panoptic_image
+            from tests.given.problems import panoptic_image
 
             image = panoptic_image(rng)
             pairs[key] = Pair(

@@ -15,15 +15,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from segeval.errors import SegevalError
-from segeval.evaluation import evaluate
-from segeval.instance import InstanceAP
-from segeval.readers.coco import CocoInstances, CocoResults
-from segeval.readers.instance_folders import open_instance
-from segeval.result import Result
-from segeval.samples import Pair
-from segeval.signature import Signature
-from segeval.tally import Tally, merge
-from tests.instance_problems import FEATURES, HEIGHT, WIDTH, official, only, problem, write
+from segeval.evidence.tally import Tally, merge
+from segeval.metrics.instance.rule import InstanceAP
+from segeval.readers.coco.instances import CocoInstances, CocoResults
+from segeval.readers.maps.instances import open_instance
+from segeval.results.result import Result
+from segeval.results.signature import Signature
+from segeval.samples.pairs import Pair
+from segeval.scoring.evaluation import evaluate
+from tests.given.instance_problems import FEATURES, HEIGHT, WIDTH, official, only, problem, write
 
 quick = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 problems = st.tuples(st.integers(0, 2**32 - 1), st.sets(st.sampled_from(FEATURES)))
@@ -98,7 +98,7 @@ def test_flipped_images_score_the_same(tmp_path_factory: Any, given_: Any, upsid
     """Masks, unlike polygons, have no rounding that prefers a side."""
     from pycocotools import mask as api
 
-    from tests.instance_problems import compressed
+    from tests.given.instance_problems import compressed
 
     data, results = problem(*given_)
     for annotation in data["annotations"]:

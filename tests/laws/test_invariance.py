@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from segeval import PanopticQuality, Result, SemanticIoU, Signature, Taxonomy
 from segeval.functional import panoptic_quality
-from segeval.readers.coco_panoptic import from_arrays
-from segeval.samples import Pair
+from segeval.readers.coco.panoptic import from_arrays
+from segeval.samples.pairs import Pair
+from tests.given.problems import PanopticImage, PanopticProblem, panoptic_problems
 from tests.laws.test_evidence import THINGS
-from tests.problems import PanopticImage, PanopticProblem, panoptic_problems
 
 CLASSES = 6
 

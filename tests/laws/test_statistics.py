@@ -11,14 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from segeval import resampling, statistics
 from segeval.errors import SegevalError
-from segeval.evidence import evidence_of
-from segeval.interval_bounds import bounds
-from segeval.paired import bootstrap_p, holm, randomization_p
-from segeval.resampling import METHODS, Interval, drawn, every_swap, left_out, swapped
-from segeval.tasks import saved_rule
-from tests.resampled_runs import TASKS, repeated, run_of
+from segeval.metrics.reweighed import evidence_of
+from segeval.metrics.tasks import saved_rule
+from segeval.statistics import intervals as statistics
+from segeval.statistics import resampling
+from segeval.statistics.bounds import bounds
+from segeval.statistics.resampling import METHODS, Interval, drawn, every_swap, left_out, swapped
+from segeval.statistics.significance import bootstrap_p, holm, randomization_p
+from tests.given.resampled_runs import TASKS, repeated, run_of
 
 seeds = st.integers(0, 2**31)
 tasks = st.sampled_from(TASKS)

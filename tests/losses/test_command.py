@@ -7,7 +7,7 @@ import json
 import sys
 
 import pytest
-from segeval_cli import losses as command
+from segeval_cli.commands import losses as command
 
 from segeval.errors import SegevalError
 from segeval.losses import LOSSES

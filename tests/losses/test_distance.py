@@ -14,8 +14,8 @@ from PIL import Image
 
 from segeval import losses
 from segeval.errors import SegevalError
-from segeval.losses.distance import boundary_mask
-from tests.datasets import dataset
+from segeval.losses.maps import boundary_mask
+from tests.given.datasets import dataset
 
 images = hnp.arrays(
     np.uint8, hnp.array_shapes(min_dims=2, max_dims=3, min_side=1, max_side=6), elements=st.integers(0, 3)

@@ -187,7 +187,7 @@ def test_lecture_dice_of_one_missed_pixel() -> None:
 
 
 def test_lovasz_slopes_keep_their_digits() -> None:
-    from segeval.losses.lovasz import _slopes
+    from segeval.losses.region.lovasz import _slopes
 
     truth = torch.rand(1, 2_000_000, generator=torch.Generator().manual_seed(0)) < 0.3
     slopes = _slopes(truth, torch.float32).double()

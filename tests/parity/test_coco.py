@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.instance_inputs import generate
-from segeval.instance import AREA_RANGES, InstanceAP
-from segeval.readers.coco import CocoInstances, CocoResults
-from segeval.result import Result
-from segeval.samples import Pair
-from tests.datasets import dataset
-from tests.instance_problems import FEATURES, features_of, official, only, problem, write
+from segeval.metrics.instance.rule import AREA_RANGES, InstanceAP
+from segeval.readers.coco.instances import CocoInstances, CocoResults
+from segeval.results.result import Result
+from segeval.samples.pairs import Pair
+from tests.given.datasets import dataset
+from tests.given.instance_problems import FEATURES, features_of, official, only, problem, write
 
 pytestmark = pytest.mark.parity
 

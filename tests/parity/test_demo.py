@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from segeval_cli import main
 
-from segeval.result import Result
+from segeval.results.result import Result
 from segeval.scenes import CLASSES, VOID
 from segeval.scenes.models import MODELS
 

@@ -21,9 +21,9 @@ from PIL import Image
 from scipy import ndimage
 
 from segeval import PanopticQuality, Result, score
-from segeval.readers.opening import open_panoptic
-from tests.datasets import dataset
-from tests.problems import PanopticProblem, panoptic_problems, write_panoptic, write_problem
+from segeval.readers.sources import open_panoptic
+from tests.given.datasets import dataset
+from tests.given.problems import PanopticProblem, panoptic_problems, write_panoptic, write_problem
 
 pytestmark = pytest.mark.parity
 

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from segeval.evidence import evidence_of
-from segeval.instance import InstanceAP
-from segeval.readers.coco import CocoInstances, CocoResults
-from segeval.samples import Pair
-from tests.instance_problems import official, only, problem, write
+from segeval.metrics.instance.rule import InstanceAP
+from segeval.metrics.reweighed import evidence_of
+from segeval.readers.coco.instances import CocoInstances, CocoResults
+from segeval.samples.pairs import Pair
+from tests.given.instance_problems import official, only, problem, write
 
 pytestmark = pytest.mark.parity
 

@@ -19,8 +19,8 @@ from sklearn.metrics import confusion_matrix as sklearn_confusion
 
 from segeval import Result, SemanticIoU, Taxonomy, score
 from segeval.functional import confusion_matrix, dice, iou
-from segeval.samples import Pair
-from tests.datasets import dataset
+from segeval.samples.pairs import Pair
+from tests.given.datasets import dataset
 
 pytestmark = pytest.mark.parity
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from segeval.errors import SegevalError
-from segeval.evaluation import score
-from segeval.readers.coco import CocoInstances, CocoResults
-from tests.instance_problems import compressed, counts, rectangle
+from segeval.readers.coco.instances import CocoInstances, CocoResults
+from segeval.scoring.evaluation import score
+from tests.given.instance_problems import compressed, counts, rectangle
 
 # One detection and one truth a class: the official scorer adds 2^-52 below the line.
 PERFECT = 1 / (1 + 2**-52)

@@ -17,18 +17,19 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from segeval.errors import SegevalError
-from segeval.kernels import c_calls, png_files
-from segeval.panoptic import PanopticQuality
+from segeval.evidence.tally import Tally, merge
+from segeval.kernels.counting import png_files
+from segeval.kernels.decoding import c_calls
+from segeval.metrics.panoptic.rule import PanopticQuality
+from segeval.metrics.semantic.rule import SemanticIoU
 from segeval.readers import counted
 from segeval.readers.counted import pairs_of
-from segeval.readers.opening import open_panoptic, open_semantic
 from segeval.readers.pairing import PairedSource
-from segeval.readers.panoptic_segments import make_segments, segments_of_images
 from segeval.readers.protocol import buffer
-from segeval.samples import Counted
-from segeval.semantic import SemanticIoU
-from segeval.tally import Tally, merge
-from segeval.taxonomy import Taxonomy
+from segeval.readers.sources import open_panoptic, open_semantic
+from segeval.samples.pairs import Counted
+from segeval.samples.panoptic import make_segments, segments_of_images
+from segeval.samples.taxonomy import Taxonomy
 from tests.readers.test_png import chunk, picture, png
 
 pytestmark = pytest.mark.skipif(c_calls.ADDRESSES is None, reason="the C functions can't be reached here")

@@ -13,7 +13,7 @@ from PIL import Image
 
 from segeval import Result, SegevalError, score
 from segeval.readers.pairing import plain_name
-from tests.problems import colours, png_bytes, write_panoptic
+from tests.given.problems import colours, png_bytes, write_panoptic
 
 RNG = np.random.default_rng(11)
 LABELS = {f"{name}": np.kron(RNG.integers(0, 5, (4, 5)), np.ones((3, 2), int)) for name in ("a", "sub/b", "sub/deep/c")}

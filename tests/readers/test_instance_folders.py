@@ -11,9 +11,9 @@ from PIL import Image
 from pycocotools import mask as official
 
 from segeval.errors import SegevalError
-from segeval.evaluation import score
-from segeval.taxonomy import Taxonomy
-from tests.instance_problems import official as evaluate
+from segeval.samples.taxonomy import Taxonomy
+from segeval.scoring.evaluation import score
+from tests.given.instance_problems import official as evaluate
 
 SIZE = (40, 50)
 

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from segeval.errors import SegevalError
-from segeval.readers.png import PngImage, Scratch, crc_of, decode_png, read_png
-from tests.datasets import dataset
+from segeval.readers.maps.png import PngImage, Scratch, crc_of, decode_png, read_png
+from tests.given.datasets import dataset
 from tests.kernels.test_png import filtered, regions
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"

@@ -12,18 +12,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from segeval.comparison import compare
+from segeval.comparison.comparing import compare
+from segeval.comparison.slices import slice_result
 from segeval.errors import SegevalError
-from segeval.grouping import read_attributes
-from segeval.report import document, gallery, write_report
-from segeval.resampling import Interval
-from segeval.result import Result
-from segeval.samples import Pair
-from segeval.semantic import SemanticIoU
-from segeval.slices import slice_result
-from segeval.statistics import with_intervals
-from segeval.taxonomy import Taxonomy
-from tests.demo_runs import demo_folder, demo_pair, demo_run
+from segeval.metrics.semantic.rule import SemanticIoU
+from segeval.report import document, write_report
+from segeval.report.pictures import gallery
+from segeval.results.result import Result
+from segeval.samples.pairs import Pair
+from segeval.samples.taxonomy import Taxonomy
+from segeval.statistics.attributes import read_attributes
+from segeval.statistics.intervals import with_intervals
+from segeval.statistics.resampling import Interval
+from tests.given.demo_runs import demo_folder, demo_pair, demo_run
 
 TASKS = ("semantic", "panoptic", "instance")
 FEW = Interval(resamples=40)
@@ -189,7 +190,7 @@ def test_slices_are_shown_with_their_gap(tmp_path):
 def test_it_says_when_files_are_gone(tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(demo_folder(), copy)
-    from segeval.evaluation import score
+    from segeval.scoring.evaluation import score
 
     model = next(p.name for p in copy.iterdir() if (p / "semantic").is_dir() and p.name != "truth")
     classes = copy / "truth" / "classes.json"
@@ -211,7 +212,7 @@ def test_it_says_when_the_truth_has_changed(tmp_path):
 
     copy = tmp_path / "copy"
     shutil.copytree(demo_folder(), copy)
-    from segeval.evaluation import score
+    from segeval.scoring.evaluation import score
 
     model = next(p.name for p in copy.iterdir() if (p / "semantic").is_dir() and p.name != "truth")
     classes = copy / "truth" / "classes.json"
@@ -299,7 +300,7 @@ def test_paths_give_short_names():
 
 def test_classes_of_one_colour_are_told_apart():
     taxonomy = Taxonomy((0, 1, 2, 3), ("a", "b", "c", "d"), None, ((9, 9, 9), (200, 0, 0), (9, 9, 9), (10, 9, 9)))
-    from segeval.report.pictures import NEAR, class_colours
+    from segeval.report.pictures.painting import NEAR, class_colours
 
     colours, replaced = class_colours(taxonomy)
     assert replaced == (2, 3)

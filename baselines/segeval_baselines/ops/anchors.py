@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from segeval.errors import SegevalError
-from segeval_baselines.blocks import Size
+from segeval_baselines.layers.blocks import Size
 
 
 def cell_anchors(sizes: Sequence[float], ratios: Sequence[float]) -> Tensor:

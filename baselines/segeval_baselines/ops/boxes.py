@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from segeval.errors import SegevalError
-from segeval_baselines.blocks import Size
+from segeval_baselines.layers.blocks import Size
 
 Weights = tuple[float, float, float, float]
 

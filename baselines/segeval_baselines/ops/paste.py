@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from segeval.errors import SegevalError
-from segeval_baselines.blocks import Size
+from segeval_baselines.layers.blocks import Size
 from segeval_baselines.ops.boxes import check_boxes
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from segeval.errors import SegevalError
-from segeval_baselines.blocks import Size, size_of
+from segeval_baselines.layers.blocks import Size, size_of
 from segeval_baselines.ops.boxes import box_area, check_boxes
 
 # Places of pixels that one call holds; more boxes are done in several.

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from segeval.errors import SegevalError
-from segeval_baselines.blocks import Size, size_of
+from segeval_baselines.layers.blocks import Size, size_of
 from segeval_baselines.ops.boxes import check_boxes
 
 # Numbers that one part of the boxes may gather.

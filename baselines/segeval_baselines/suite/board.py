@@ -6,13 +6,13 @@ import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from segeval import tables
 from segeval.errors import SegevalError
-from segeval.files import write_atomic
 from segeval.report.document import require_jinja
 from segeval.report.leaderboard import render_leaderboard
-from segeval.report.strips import draw
-from segeval.tables import Table
+from segeval.report.pictures.strips import draw
+from segeval.results import tables
+from segeval.results.tables import Table
+from segeval.storage.files import write_atomic
 from segeval.version import __version__
 from segeval_baselines.suite.form import Suite
 from segeval_baselines.suite.page import page_of, strip_of

@@ -15,12 +15,12 @@ import numpy as np
 from PIL import Image
 
 from segeval.errors import SegevalError
-from segeval.files import write_atomic, write_json
-from segeval.readers.json_files import read_json
-from segeval_baselines.datasets import VOID, FolderPair, Samples
-from segeval_baselines.object_samples import ObjectSamples
-from segeval_baselines.object_truth import export_images, export_truth
-from segeval_baselines.prediction import png
+from segeval.storage.files import write_atomic, write_json
+from segeval.storage.json_files import read_json
+from segeval_baselines.data.object_truth import export_images, export_truth
+from segeval_baselines.data.objects import ObjectSamples
+from segeval_baselines.data.samples import VOID, FolderPair, Samples
+from segeval_baselines.prediction.labels import png
 from segeval_baselines.suite.ledger import digest_of
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from segeval.errors import SegevalError
-from segeval.files import write_atomic
+from segeval.storage.files import write_atomic
 from segeval.version import __version__
 
 NAME = "steps.json"

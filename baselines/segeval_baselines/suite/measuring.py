@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
 
 from segeval.errors import SegevalError
-from segeval.files import write_atomic
-from segeval_baselines.checkpoint import load_checkpoint
+from segeval.storage.files import write_atomic
+from segeval_baselines.checkpoints.checkpoint import load_checkpoint
 from segeval_baselines.cost import parameters, peak_memory
-from segeval_baselines.datasets import read_image
+from segeval_baselines.data.samples import read_image
 from segeval_baselines.group import device_of
 from segeval_baselines.suite.form import Member, Suite
 from segeval_baselines.suite.ledger import digest_of

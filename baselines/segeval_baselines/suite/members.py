@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import IO
 
 from segeval.errors import SegevalError
-from segeval.files import write_atomic
-from segeval.workers import available_workers
+from segeval.storage.files import write_atomic
+from segeval.threads import available_workers
 from segeval_baselines.suite.form import Member, Suite
 from segeval_baselines.suite.kinds import Splits
 from segeval_baselines.suite.runs import Run, Say

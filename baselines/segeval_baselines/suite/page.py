@@ -9,9 +9,9 @@ from segeval.errors import SegevalError
 from segeval.report.charts import Chart, points
 from segeval.report.grids import Cell, Grid, Header, bar, bars, number, words
 from segeval.report.leaderboard import Page, Section
-from segeval.report.strips import Strip, make_strip
-from segeval.result_tables import between
-from segeval.tables import DASH, percent
+from segeval.report.pictures.strips import Strip, make_strip
+from segeval.results.result_tables import between
+from segeval.results.tables import DASH, percent
 from segeval_baselines.suite.form import Suite
 from segeval_baselines.suite.members import runs_of
 from segeval_baselines.suite.standing import Row, Standing

@@ -14,20 +14,20 @@ from typing import Any
 
 import torch
 
+from segeval.comparison.runs import RECORD, load_run
 from segeval.conversion import instances_to_semantic, panoptic_to_semantic
 from segeval.errors import SegevalError
-from segeval.result import Result
-from segeval.runs import RECORD, load_run
-from segeval_baselines.checkpoint import load_checkpoint
+from segeval.results.result import Result
+from segeval_baselines.checkpoints.checkpoint import load_checkpoint
 from segeval_baselines.group import device_of
-from segeval_baselines.history import read_history
-from segeval_baselines.jobs import Job
-from segeval_baselines.prediction import fingerprint as fingerprint_of_weights
+from segeval_baselines.prediction.labels import fingerprint as fingerprint_of_weights
 from segeval_baselines.recipes import Recipe
 from segeval_baselines.suite.form import Member
 from segeval_baselines.suite.kinds import Splits, scored_by
 from segeval_baselines.suite.ledger import Ledger, Record, Step, digest_of_files
-from segeval_baselines.training import train
+from segeval_baselines.training.history import read_history
+from segeval_baselines.training.jobs import Job
+from segeval_baselines.training.loop import train
 from segeval_baselines.zoo import preset_of
 
 Say = Callable[[str], object]

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from segeval.diagnosis import taxonomy_of
+from segeval.comparison.ranking import COLUMNS, Board, letter_groups, rank_runs
 from segeval.errors import SegevalError
-from segeval.ranking import COLUMNS, Board, letter_groups, rank_runs
-from segeval.resampling import Interval
-from segeval.result import Result
+from segeval.metrics.diagnosis import taxonomy_of
+from segeval.results.result import Result
+from segeval.statistics.resampling import Interval
 from segeval_baselines.suite.form import Member, Suite
 from segeval_baselines.suite.measuring import Measure, measured
 from segeval_baselines.suite.members import failure_of, folder_of, runs_of

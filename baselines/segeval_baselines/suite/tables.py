@@ -5,10 +5,10 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from segeval.result_tables import between
-from segeval.tables import DASH, Table, percent
-from segeval_baselines.object_references import OBJECT_REFERENCES
-from segeval_baselines.references import REFERENCES
+from segeval.results.result_tables import between
+from segeval.results.tables import DASH, Table, percent
+from segeval_baselines.prediction.object_references import OBJECT_REFERENCES
+from segeval_baselines.prediction.references import REFERENCES
 from segeval_baselines.suite.form import Suite
 from segeval_baselines.suite.runs import LEAST_SCORE
 from segeval_baselines.suite.standing import THINGS, Row, Standing

@@ -1,0 +1,1 @@
+"""Trained weights: kept, published and bundled."""

@@ -1,0 +1,1 @@
+"""What detectors share: proposals, heads, and the matching of anchors."""

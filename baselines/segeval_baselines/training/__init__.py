@@ -1,0 +1,1 @@
+"""Courses that train a network and keep its history."""

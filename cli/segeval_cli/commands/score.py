@@ -1,0 +1,244 @@
+"""`segeval score`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+from collections.abc import Sequence
+from dataclasses import fields
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from segeval.errors import SegevalError
+from segeval.metrics.metric import options
+from segeval.metrics.tasks import TASKS, reads_of, rule_of
+from segeval.readers.classes import read_map
+from segeval.readers.formats import FORMATS, check_format, format_of
+from segeval.readers.pairing import MISSING as POLICIES
+from segeval.results.result import Result
+from segeval.results.tables import Table, to_csv
+from segeval.scoring.evaluation import score
+from segeval.storage.files import require_writable, write_atomic
+from segeval.storage.remote import task_at
+from segeval_cli.options.gates import add_gate_options, gate_code
+from segeval_cli.options.intervals import add_interval_options, check_early, slices_of, with_intervals
+from segeval_cli.options.progress import print_cautions, progress_bar
+from segeval_cli.options.reporting import add_report_options, ready
+from segeval_cli.options.reporting import write as write_report
+from segeval_cli.options.spreading import add_spreading_options, check_spreading, clear_parts, spreading
+from segeval_cli.options.usage import as_usage, checked, class_list
+
+if TYPE_CHECKING:
+    from segeval.comparison.slices import Slices
+
+FORMS = ("text", "json", "markdown", "csv", "latex")
+
+
+def add_parser(commands: Any) -> None:
+    """Declare the command and its options."""
+    parser = commands.add_parser(
+        "score",
+        help="score predictions against truth",
+        description="Score a folder or file of predictions against the truth. The formats are recognised.",
+    )
+    parser.set_defaults(parser=parser)
+    add_inputs(parser)
+    add_interval_options(parser)
+    add_gate_options(parser)
+    out = parser.add_argument_group("output")
+    out.add_argument("--out", metavar="DIR", help="save the run: result.json and tally.npz")
+    out.add_argument("--format", choices=FORMS, default="text", help="what is printed (default: text)")
+    out.add_argument("--per-image", metavar="FILE.csv", help="write every image's figures, worst first")
+    add_report_options(out)
+    out.add_argument("--quiet", action="store_true", help="no progress and no notes on stderr")
+    add_spreading_options(parser)
+
+
+def add_inputs(parser: argparse.ArgumentParser) -> None:
+    """The options that say what is scored and by which rule; `check` has the same."""
+    data = parser.add_argument_group("data")
+    data.add_argument("--pred", required=True, metavar="PATH", help="predictions: a folder or a file")
+    data.add_argument("--gt", required=True, metavar="PATH", help="truth: a folder or a file")
+    tasks_named = f"{', '.join(TASKS)}, or a package's (default: told from the truth, where that is possible)"
+    data.add_argument("--task", type=checked(rule_of), metavar="TASK", help=tasks_named)
+    data.add_argument(
+        "--classes",
+        type=class_list,
+        metavar="FILE|N",
+        help="a count, a text file of names, or a JSON (default: the truth's)",
+    )
+    data.add_argument(
+        "--missing", choices=POLICIES, default="error", help="truths without a prediction (default: error)"
+    )
+    for side, what in (("pred", "predictions"), ("gt", "truth")):
+        data.add_argument(
+            f"--{side}-format",
+            type=checked(format_of),
+            metavar="NAME",
+            help=f"force the format of the {what}: {', '.join(FORMATS)}, or a package's",
+        )
+        data.add_argument(f"--{side}-suffix", default="", metavar="TEXT", help=f"only {what} whose names end so")
+    data.add_argument("--map", metavar="FILE", help="JSON or CSV of values, applied to both sides (semantic)")
+    data.add_argument("--map-gt", metavar="FILE", help="the same for the truth only")
+    data.add_argument("--map-pred", metavar="FILE", help="the same for the predictions only")
+    rules = parser.add_argument_group("rule (each choice stands in the signature)")
+    offered: dict[str, list[str]] = {}
+    for task, rule in TASKS.items():
+        for name in options(rule):
+            offered.setdefault(name, []).append(task)
+    for name, tasks in offered.items():
+        about = next(options(TASKS[t])[name] for t in tasks)
+        of = "" if len(tasks) == len(TASKS) else f" [{', '.join(tasks)}]"
+        _add_option(rules, name, about, of)
+
+
+def add_task_options(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
+    """The options of a rule that a package brings, if the words ask for its task."""
+    task = next((b for a, b in pairwise(words) if a == "--task"), None)
+    task = task or next((w.removeprefix("--task=") for w in words if w.startswith("--task=")), None)
+    if task is None or task in TASKS:
+        return
+    try:
+        rule = rule_of(task)
+    except SegevalError:
+        return  # parsing says so
+    there = {action.dest for action in parser._actions}
+    group = parser.add_argument_group(f"rule of {task}")
+    for name, about in options(rule).items():
+        if name not in there:
+            _add_option(group, name, about, "")
+
+
+def _add_option(group: Any, name: str, field: Any, of: str) -> None:
+    flag, default, about = _flag(name, field), field.default, field.metadata
+    text = (about["help"] + of).replace("%", "%%")
+    if isinstance(default, bool):
+        group.add_argument(flag, dest=name, action="store_const", const=True, help=text)
+    elif about["choices"]:
+        group.add_argument(flag, dest=name, choices=about["choices"], help=f"{text} (default: {default})")
+    else:
+        many = {"nargs": "+", "action": "extend"} if default is None or isinstance(default, tuple) else {}
+        group.add_argument(flag, dest=name, type=about["parse"], metavar=about["metavar"] or "X", help=text, **many)
+
+
+def chosen_options(args: argparse.Namespace, task: str) -> dict[str, Any]:
+    """The rule's options that were given; one of another task, or without effect, is a usage error."""
+    rule: Any = rule_of(task)
+    for side in ("pred", "gt"):
+        form = getattr(args, f"{side}_format")
+        if form:
+            with as_usage(args):
+                check_format(form, reads_of(task))
+    mine = {f.name for f in fields(rule)}
+    chosen: dict[str, Any] = {}
+    for other in (rule, *TASKS.values()):
+        for name, about in options(other).items():
+            value = getattr(args, name)
+            if value is None or name in chosen:
+                continue
+            if name not in mine:
+                args.parser.error(f"{_flag(name, about)} is no option of the {task} task")
+            chosen[name] = tuple(v for v in value if v is not None) if isinstance(value, list) else value
+    for name, about in options(rule).items():
+        other_name = about.metadata["needs"]
+        if name in chosen and other_name and other_name not in chosen:
+            needed = _flag(other_name, options(rule)[other_name])
+            args.parser.error(f"{_flag(name, about)} has no effect without {needed}")
+    with as_usage(args):
+        rule(**chosen)
+    maps = {"map_truth": args.map_gt or args.map, "map_prediction": args.map_pred or args.map}
+    if any(maps.values()) and "map_truth" not in mine:
+        args.parser.error(f"--map is no option of the {task} task")
+    chosen |= {name: read_map(path) for name, path in maps.items() if path}
+    return chosen
+
+
+def _flag(name: str, about: Any) -> str:
+    flag: str = about.metadata["flag"] or "--" + name.replace("_", "-")
+    return flag
+
+
+def reading_options(args: argparse.Namespace) -> dict[str, Any]:
+    """How the two sides are read."""
+    names = ("classes", "missing", "pred_format", "gt_format", "pred_suffix", "gt_suffix")
+    return {name: getattr(args, name) for name in names}
+
+
+def run(args: argparse.Namespace) -> int:
+    """Score, print, save."""
+    task = args.task or task_at(args.gt)
+    given = chosen_options(args, task)
+    if args.out and Path(args.out).is_file():
+        raise SegevalError("is a file, not a folder", file=args.out, remedy="give --out a folder")
+    for side in ("pred", "gt"):
+        _refuse_inside(args.out, getattr(args, side), side)
+    check_spreading(args)
+    for name in ("intervals", "fail_if_worse", "report"):
+        if task not in TASKS and getattr(args, name):
+            args.parser.error(f"--{name.replace('_', '-')} is no option of the {task} task")
+    check_early(args)
+    ready(args, args.report)
+    for place in filter(None, (args.out, args.per_image, args.report)):
+        require_writable(place)
+    with progress_bar(task, args.quiet) as progress:
+        result = score(
+            args.pred, args.gt, task=task, progress=progress, **spreading(args), **reading_options(args), **given
+        )
+    command = "segeval " + shlex.join(args.argv)
+    result = with_intervals(result.with_(provenance={**result.provenance, "command": command}), args)
+    print_cautions(result.warnings, args.quiet)
+    slices = slices_of(result, args)
+    text = rendered(result, slices, args.format)
+    try:
+        if args.out:
+            result.save(args.out)
+            clear_parts(args)
+        if args.per_image:
+            write_atomic(args.per_image, to_csv(per_image_table(result)) + "\n")
+        write_report([result], None, args, slices=None if slices is None else [slices])
+    finally:
+        # Also where a disk is full: hours of scoring are not lost for that.
+        print(text)
+    return gate_code(result, args)
+
+
+def _refuse_inside(out: str | None, data: str, side: str) -> None:
+    """A run saved among the data would be data of the next run."""
+    if out and Path(data).is_dir() and Path(out).resolve().is_relative_to(Path(data).resolve()):
+        raise SegevalError(f"lies in the folder of --{side}", file=out, remedy="give --out a folder beside it")
+
+
+def rendered(result: Result, slices: Slices | None, form: str) -> str:
+    """The result and its slices; in JSON they are one object."""
+    if slices is None:
+        return result.render(form)
+    from segeval.comparison.slice_tables import render
+
+    if form == "json":
+        return json.dumps(json.loads(result.to_json()) | json.loads(render(slices, form)), indent=1, ensure_ascii=False)
+    return result.render(form) + "\n\n" + render(slices, form)
+
+
+def per_image_table(result: Result) -> Table:
+    """Every image's figures, worst first, unrounded."""
+    from segeval.metrics.tasks import saved_rule
+
+    assert result.tally is not None
+    rows = saved_rule(dict(result.rule)).per_image(result.tally)
+    names = tuple(rows[0]) if rows else ("image",)
+
+    def cell(value: Any) -> str:
+        return (
+            ""
+            if isinstance(value, float) and value != value
+            else repr(value)
+            if isinstance(value, float)
+            else str(value)
+        )
+
+    return Table(names, tuple(tuple(cell(row[n]) for n in names) for row in rows))
+
+
+__all__ = ["add_inputs", "add_parser", "add_task_options", "chosen_options", "reading_options", "run"]

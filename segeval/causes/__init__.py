@@ -1,1 +1,0 @@
-"""Why a score will be 0, undefined or not what was meant: one module a task."""

@@ -1,0 +1,1 @@
+"""What scoring would meet, said without scores."""

@@ -1,0 +1,1 @@
+"""Rows of exact statistics keyed by image, which add."""

@@ -1,0 +1,1 @@
+"""Compiled loops that decode files: PNG, JSON, RLE and polygons."""

@@ -1,0 +1,1 @@
+"""Losses over regions: Dice and its kin, Lovász, and statistics of regions."""

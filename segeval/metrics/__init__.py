@@ -1,0 +1,1 @@
+"""The rules: what each observes, and how it scores what it saw."""

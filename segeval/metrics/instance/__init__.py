@@ -1,0 +1,1 @@
+"""Average precision over scored instances."""

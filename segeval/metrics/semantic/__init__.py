@@ -1,0 +1,1 @@
+"""The IoU family over label maps."""

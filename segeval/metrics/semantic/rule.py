@@ -1,0 +1,406 @@
+"""Semantic segmentation: the IoU family from confusion counts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segeval.errors import Caution, SegevalError
+from segeval.evidence.rows import Rows, fold, image_digest
+from segeval.evidence.tally import Tally, in_order
+from segeval.metrics.metric import check_choices, option, rule_to_dict, void_value, whole_numbers
+from segeval.metrics.semantic.figures import add_up, confusion_matrix_of, figures, mean_over_images, positions, summary
+from segeval.results.result import Result
+from segeval.results.signature import Signature
+from segeval.samples.labels import NOTHING, as_labels, crc_of, require_same_size, resize_nearest, smallest
+from segeval.samples.pairs import Counted, Key, Pair
+from segeval.samples.taxonomy import Taxonomy
+from segeval.version import __version__
+
+NO_CLASS = -1  # void, in rows
+REFUSED = -2
+
+# Truth labels, predicted labels and pixels of one image.
+Columns = tuple[NDArray[Any], NDArray[Any], NDArray[np.int64]]
+
+
+@dataclass(frozen=True)
+class SemanticIoU:
+    """Confusion counts pooled over the data set, and the IoU family on top (Everingham et al. 2010; Long et al. 2015).
+
+    For class c with truth pixels t, predicted pixels p and common pixels i, outside the truth's void:
+    IoU = i / (t + p - i), Acc = recall = i / t, precision = i / p, Dice = 2 i / (t + p). mIoU, mAcc and mDice are
+    means over classes, aAcc is the sum of i over the sum of t, and fwIoU weights each IoU by t.
+    """
+
+    task: ClassVar[str] = "semantic"
+    headline: ClassVar[str] = "mIoU"
+
+    taxonomy: Taxonomy | None = option(None, "classes: a count, a file of names, or a JSON", flag="-")
+    void: tuple[int, ...] | None = option(
+        None, "values that are no class, or none (default 255)", metavar="N", parse=void_value
+    )
+    reduce_zero_label: bool = option(False, "truth 0 becomes void and the other classes move down by one")
+    binary: bool = option(False, "masks of 0/255 or 0/1: background and foreground")
+    map_truth: tuple[tuple[int, int], ...] = option((), "value by value, before anything else", flag="-")
+    map_prediction: tuple[tuple[int, int], ...] = option((), "value by value, before anything else", flag="-")
+    exclude: tuple[str, ...] = option((), "classes left out of the means (id or name)", metavar="CLASS")
+    average: str = option(
+        "dataset", "pool pixels over the data set, or average over images", choices=("dataset", "image")
+    )
+    absent: str = option(
+        "skip", "a class in neither truth nor prediction: leave it out, or count 0", choices=("skip", "zero")
+    )
+    resize: str = option("no", "predictions of another size: refuse, or resize", choices=("no", "nearest"))
+    diagnose: bool = option(False, "keep what the analysis of errors needs; moves no number")
+    band: int = option(
+        5,
+        "with --diagnose: pixels around a truth's border that are its band",
+        metavar="N",
+        parse=int,
+        needs="diagnose",
+    )
+
+    def __post_init__(self) -> None:
+        check_choices(self)
+        if self.band < 1:
+            raise SegevalError(f"a band of {self.band} pixels is none", remedy="give --band 1 or more")
+        if self.void is not None:
+            object.__setattr__(self, "void", tuple(sorted(set(whole_numbers(self.void, "void")))))
+        one = isinstance(self.exclude, (str, int))
+        object.__setattr__(self, "exclude", tuple(map(str, (self.exclude,) if one else self.exclude)))
+        for name in ("map_truth", "map_prediction"):
+            table = getattr(self, name)
+            pairs = table.items() if isinstance(table, Mapping) else table
+            object.__setattr__(self, name, tuple((a, b) for a, b in (whole_numbers(p, name) for p in pairs)))
+        if self.binary and self.taxonomy is None:
+            object.__setattr__(self, "taxonomy", Taxonomy.of_names(("background", "foreground")))
+        if self.taxonomy is None:
+            return
+        if self.void is None and not self.binary and 255 in self.taxonomy.ids:
+            raise SegevalError(
+                "255 is among the classes, and void unless said otherwise",
+                remedy="give --void none if 255 is a class, or --void 255 if it is void",
+            )
+        if set(self.taxonomy.ids) & set(self.void_values):
+            object.__setattr__(self, "taxonomy", self.taxonomy.without(self.void_values))
+        if self.binary and self.taxonomy.ids != tuple(i for i in (0, 1) if i not in self.void_values):
+            raise SegevalError("binary masks have the classes 0 and 1", remedy="leave out --classes or --binary")
+
+    @property
+    def void_values(self) -> tuple[int, ...]:
+        """The void in force: none for binary masks, else 255 unless given."""
+        return self.void if self.void is not None else () if self.binary else (255,)
+
+    @property
+    def takes_counts(self) -> bool:
+        """Whether counted overlaps may stand in place of pixels."""
+        return not self.diagnose
+
+    def observing(self) -> list[tuple[str, str]]:
+        """The choices that bear on counting, as they stand in the signature."""
+        void = ",".join(map(str, self.void_values)) or "none"
+        choices = [("void", void), ("resize", self.resize)]
+        if self.binary:
+            choices.append(("binary", "yes"))
+        if self.reduce_zero_label:
+            choices.append(("reduce-zero", "yes"))
+        maps = (("map-gt", self.map_truth), ("map-pred", self.map_prediction))
+        return choices + [(name, ",".join(f"{a}>{b}" for a, b in sorted(table))) for name, table in maps if table]
+
+    def observe(self, pairs: Iterable[Pair]) -> Tally:
+        """Count each image's (truth class, predicted class) pixels.
+
+        Raises
+        ------
+        SegevalError
+            For a size mismatch, an array that is no label map, or a label outside given classes.
+        """
+        from segeval.kernels.counting import band, confusion
+
+        keys: list[Key] = []
+        files: list[tuple[str | None, str | None]] = []
+        digests: list[int] = []
+        columns: list[Columns] = []
+        near: list[Columns] = []
+        for pair in pairs:
+            counted = pair.truth
+            if not isinstance(counted, Counted):
+                truth, prediction = self._maps(pair)
+                counted = _count(truth, prediction)
+                if self.diagnose:
+                    inside = band.border_band(truth, self.band)
+                    near.append(confusion.confusion_rows_any(truth[inside], prediction[inside]))
+            columns.append(counted[2:])
+            keys.append(pair.key)
+            files.append((pair.truth_file, pair.prediction_file))
+            digests.append(image_digest(pair.key, *counted.shape, counted.crc))
+        tables = {"pixels": self._rows(columns, keys, files)}
+        choices = [("classes", self._class_label()), *self.observing()]
+        if self.diagnose:
+            tables["band"] = self._rows(near, keys, files)
+            choices.append(("band", str(self.band)))
+        rule = Signature.of("semantic", choices).format()
+        return in_order(Tally("semantic", rule, tuple(keys), np.array(digests, np.uint64), tables))
+
+    def counted(self, pair: Pair) -> Pair:
+        """An image with its counts in place of its pixels, for a rule that `takes_counts`.
+
+        Raises
+        ------
+        SegevalError
+            For all that `observe` refuses.
+        """
+        if not isinstance(pair.truth, Counted):
+            pair = pair._replace(truth=_count(*self._maps(pair)), prediction=None)
+        image = np.zeros(len(pair.truth.pixels), np.int32)
+        self.classes_of(pair.truth.truth, "truth", image, [pair.key], [pair.truth_file])
+        self.classes_of(pair.truth.prediction, "prediction", image, [pair.key], [pair.prediction_file])
+        return pair
+
+    def _maps(self, pair: Pair) -> tuple[NDArray[Any], NDArray[Any]]:
+        """The label maps of an image, of one size."""
+        truth = as_labels(pair.truth, "truth", file=pair.truth_file, key=pair.key)
+        prediction = as_labels(pair.prediction, "prediction", file=pair.prediction_file, key=pair.key)
+        if truth.shape != prediction.shape:
+            if self.resize == "nearest":
+                prediction = resize_nearest(prediction, *truth.shape)
+            remedy = "predict at the truth's size, or give --resize nearest"
+            require_same_size(truth, prediction, file=pair.prediction_file, key=pair.key, remedy=remedy)
+        return truth, prediction
+
+    def _rows(self, columns: list[Columns], keys: list[Key], files: list[tuple[str | None, str | None]]) -> Rows:
+        """Rows of class ids from the label pairs of each image."""
+        image = np.repeat(np.arange(len(keys), dtype=np.int32), [len(c[2]) for c in columns])
+        truth_ids, predicted_ids, pixels = (
+            np.concatenate([np.asarray(c[k], np.int64) for c in columns]) if columns else np.zeros(0, np.int64)
+            for k in range(3)
+        )
+        truth_ids = self.classes_of(truth_ids, "truth", image, keys, [f[0] for f in files])
+        predicted_ids = self.classes_of(predicted_ids, "prediction", image, keys, [f[1] for f in files])
+        return add_up(image, truth_ids, predicted_ids, pixels)
+
+    def _class(self, raw: int, value: int, side: str) -> int:
+        """The class of a mapped value, whether it is known or not, or `NO_CLASS`."""
+        nothing = raw == NOTHING and side == "prediction"
+        if self.binary and value == 255 and 255 not in self.void_values:
+            value = 1
+        if self.reduce_zero_label and side == "truth":
+            nothing = value in (0, 255)
+            value -= 1
+        return NO_CLASS if nothing or value in self.void_values else value
+
+    def class_of(self, raw: int, side: str) -> int | None:
+        """The class of a raw value of ``truth`` or ``prediction``; None for void and for what is refused."""
+        table = dict(self.map_truth if side == "truth" else self.map_prediction)
+        value = self._class(raw, table.get(raw, raw), side)
+        known = self.taxonomy is None or value in self.taxonomy.ids
+        return value if known and value != NO_CLASS else None
+
+    @cached_property
+    def _classes_of_bytes(self) -> dict[str, NDArray[np.int64]]:
+        """The classes of the values 0 to 255 on each side, `REFUSED` for those outside the classes given."""
+        found = {}
+        for side, pairs in (("truth", self.map_truth), ("prediction", self.map_prediction)):
+            table = dict(pairs)
+            classes = [self._class(raw, table.get(raw, raw), side) for raw in range(256)]
+            known = None if self.taxonomy is None else {*self.taxonomy.ids, NO_CLASS}
+            found[side] = np.array([c if known is None or c in known else REFUSED for c in classes], np.int64)
+        return found
+
+    def _class_label(self) -> str:
+        return "inferred" if self.taxonomy is None else self.taxonomy.label()
+
+    def classes_of(
+        self, values: NDArray[np.int64], side: str, image: NDArray[np.int32], keys: list[Key], files: list[str | None]
+    ) -> NDArray[np.int64]:
+        """Class ids of raw values: map, binary, reduce-zero, void, range, in this order."""
+        if len(values) and not self.binary and values.max() < 256:
+            found = self._classes_of_bytes[side][values]
+            if found.min() != REFUSED:
+                return found
+        distinct, where = np.unique(values, return_inverse=True)
+        classes = []
+        table = dict(self.map_truth if side == "truth" else self.map_prediction)
+        mapped = [table.get(raw, raw) for raw in distinct.tolist()]
+        if self.binary and not {1, 255} & set(self.void_values):
+            _refuse_two_foregrounds(np.array(mapped, np.int64)[where], side, image, keys, files)
+        for raw, value in zip(distinct.tolist(), mapped, strict=True):
+            value = self._class(raw, value, side)
+            if value != NO_CLASS and self.taxonomy is not None and value not in self.taxonomy.ids:
+                first = int(image[np.argmax(values == raw)])
+                how = "map it, or give it to --void"
+                raise SegevalError(
+                    f"{side} holds the label {raw}, which is not among the classes",
+                    file=files[first],
+                    key=keys[first],
+                    remedy=f"{how}; {self.taxonomy.hint()}",
+                )
+            classes.append(value)
+        return np.array(classes, np.int64)[where] if len(values) else values
+
+    def taxonomy_of(self, tally: Tally) -> Taxonomy:
+        """The classes given, or else those that the truth holds."""
+        if self.taxonomy is not None:
+            return self.taxonomy
+        found = np.unique(tally.tables["pixels"]["truth"])
+        return Taxonomy(tuple(int(i) for i in found if i != NO_CLASS))
+
+    def areas(self, tally: Tally, taxonomy: Taxonomy, per_image: bool) -> NDArray[np.int64]:
+        """Common, truth and predicted pixels of each class: (3, K), or (3, images, K)."""
+        rows = tally.tables["pixels"]
+        k = len(taxonomy)
+        truth, predicted = (positions(rows[c], taxonomy.ids) for c in ("truth", "prediction"))
+        counted = rows["truth"] != NO_CLASS
+        images = len(tally.keys) if per_image else 1
+        image = rows.image if per_image else np.zeros(len(rows), np.int32)
+        out = np.zeros((3, images, k + 1), np.int64)
+        pixels = rows["pixels"]
+        for plane, which, column in (
+            (0, counted & (truth == predicted) & (truth < k), truth),
+            (1, counted, truth),
+            (2, counted, predicted),
+        ):
+            np.add.at(out[plane], (image[which], column[which]), pixels[which])
+        return out[:, :, :k] if per_image else out[:, 0, :k]
+
+    def score(self, tally: Tally) -> Result:
+        """The IoU family.
+
+        Raises
+        ------
+        SegevalError
+            For an empty tally, or truth of exactly 0 and 255 without a word on what 255 is.
+        """
+        # What is pooled over images is taken from few rows; columns beside millions of them would cost memory.
+        pooled = replace(tally, tables={"pixels": fold(tally.tables["pixels"])})
+        taxonomy = self.taxonomy_of(pooled)
+        self._refuse_unsaid_binary(pooled)
+        areas = self.areas(pooled, taxonomy, per_image=False)
+        excluded = {taxonomy.resolve(c) for c in self.exclude}
+        in_means = np.array([i not in excluded for i in taxonomy.ids], bool)
+        if self.average == "image":
+            classes = figures(self.areas(tally, taxonomy, per_image=True))
+            means = summary(classes, in_means, self.absent)
+            values = {name: mean_over_images(v) for name, v in means.items()}
+            shown = {name: mean_over_images(v) for name, v in classes.items() if name not in ("truth", "common")}
+        else:
+            classes = figures(areas)
+            values = {name: float(v) for name, v in summary(classes, in_means, self.absent).items()}
+            shown = classes
+        per_class = [
+            {
+                "id": taxonomy.ids[k],
+                "name": taxonomy.names[k],
+                **{n: float(shown[n][k]) for n in ("IoU", "Acc", "Dice", "precision", "recall")},
+                "pixels": int(areas[1, k]),
+            }
+            for k in range(len(taxonomy))
+        ]
+        return Result(
+            task="semantic",
+            signature=self.signature(pooled),
+            images=len(tally),
+            values=values,
+            per_class=tuple(per_class),
+            warnings=tuple(self._cautions(tally, pooled, taxonomy)),
+            confusion=confusion_matrix_of(pooled, taxonomy),
+            rule=rule_to_dict(self),
+            tally=tally,
+        )
+
+    def signature(self, tally: Tally) -> Signature:
+        """Every choice that moves these numbers."""
+        choices: list[tuple[str, object]] = [("classes", self.taxonomy_of(tally).label()), *self.observing()]
+        choices += [("absent", self.absent), ("average", self.average)]
+        if excluded := {self.taxonomy_of(tally).resolve(c) for c in self.exclude}:
+            choices.append(("exclude", ",".join(map(str, sorted(excluded)))))
+        choices += [("images", len(tally)), ("truth", tally.digest[:8]), ("segeval", __version__)]
+        return Signature.of("mIoU", choices)
+
+    def per_image(self, tally: Tally) -> list[dict[str, Any]]:
+        """One row an image, lowest mIoU first: key, headline values, and the IoU of each class."""
+        taxonomy = self.taxonomy_of(tally)
+        excluded = {taxonomy.resolve(c) for c in self.exclude}
+        classes = figures(self.areas(tally, taxonomy, per_image=True))
+        means = summary(classes, np.array([i not in excluded for i in taxonomy.ids], bool), self.absent)
+        rows = []
+        named = Counter(taxonomy.names)
+        distinct = [f"{i} {n}" if named[n] > 1 else n for i, n in zip(taxonomy.ids, taxonomy.names, strict=True)]
+        for i, key in enumerate(tally.keys):
+            row: dict[str, Any] = {"image": key, **{n: float(v[i]) for n, v in means.items()}}
+            rows.append(row | {f"IoU {name}": float(classes["IoU"][i, k]) for k, name in enumerate(distinct)})
+        undefined_last = [(r["mIoU"] != r["mIoU"], r["mIoU"]) for r in rows]
+        return [rows[i] for i in sorted(range(len(rows)), key=lambda i: (undefined_last[i], i))]
+
+    def _refuse_unsaid_binary(self, tally: Tally) -> None:
+        if self.void is not None or self.binary or self.reduce_zero_label or self.map_truth:
+            return
+        if set(np.unique(tally.tables["pixels"]["truth"]).tolist()) == {0, NO_CLASS}:
+            raise SegevalError(
+                "the truth holds exactly the values 0 and 255, and 255 is void unless said otherwise",
+                remedy="give --binary if 255 is the foreground, or --void 255 if it is void",
+            )
+
+    def _cautions(self, tally: Tally, pooled: Tally, taxonomy: Taxonomy) -> list[Caution]:
+        rows = pooled.tables["pixels"]
+        found = tally.cautions()
+        if self.taxonomy is None:
+            ids = ", ".join(map(str, taxonomy.ids[:12])) + (", ..." if len(taxonomy) > 12 else "")
+            text = f"no classes given: took the {len(taxonomy)} found in the truth ({ids}); give --classes to fix them"
+            found.append(Caution("classes-inferred", text))
+        counted = rows["truth"] != NO_CLASS
+        predicted = rows["prediction"]
+        total = int(rows["pixels"][counted].sum())
+        for code, which, what in (
+            ("prediction-void", predicted == NO_CLASS, "void"),
+            (
+                "prediction-outside",
+                (predicted != NO_CLASS) & ~np.isin(predicted, taxonomy.ids),
+                "no class of the truth",
+            ),
+        ):
+            if pixels := int(rows["pixels"][counted & which].sum()):
+                text = f"{pixels} of {total} scored pixels are predicted as {what}: counted as missed, not as wrong"
+                found.append(Caution(code, text))
+        if len(tally.keys):
+            rows = tally.tables["pixels"]
+            counted = rows["truth"] != NO_CLASS
+            with_truth = np.zeros(len(tally.keys), bool)
+            with_truth[rows.image[counted & (rows.image >= 0)]] = True
+            if void := int((~with_truth).sum()):
+                first = tally.keys[int(np.argmin(with_truth))]
+                found.append(Caution("all-void", f"{void} images have no truth but void, the first is {first}"))
+        return found
+
+
+def _count(truth: NDArray[Any], prediction: NDArray[Any]) -> Counted:
+    """What overlaps in two label maps of one size."""
+    from segeval.kernels.counting import confusion
+
+    if truth.dtype == prediction.dtype == np.uint8:
+        columns: Columns = confusion.confusion_rows_u8(truth.ravel(), prediction.ravel(), confusion.scratch_table())
+    else:
+        columns = confusion.confusion_rows_any(truth.ravel(), prediction.ravel())
+    height, width = truth.shape
+    return Counted((height, width), crc_of(smallest(truth)), *columns)
+
+
+def _refuse_two_foregrounds(
+    values: NDArray[np.int64], side: str, image: NDArray[np.int32], keys: list[Key], files: list[str | None]
+) -> None:
+    """A binary mask with both 1 and 255: one of them may well be void, and guessing would move the score."""
+    both = np.intersect1d(image[values == 1], image[values == 255])
+    if len(both):
+        raise SegevalError(
+            f"{side} holds both 1 and 255, so --binary can't tell the foreground",
+            file=files[both[0]],
+            key=keys[both[0]],
+            remedy="give --void 255 if 255 is void, or --map to merge them",
+        )

@@ -1,0 +1,208 @@
+"""COCO panoptic: a JSON of segments beside a folder of PNGs whose colours are segment ids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segeval.errors import SegevalError
+from segeval.readers.classes import taxonomy_of_categories
+from segeval.readers.maps.png import Scratch, read_png
+from segeval.readers.pairing import is_hidden
+from segeval.readers.protocol import buffer
+from segeval.samples.labels import as_labels, to_numpy
+from segeval.samples.pairs import Key, PanopticMap, Segments
+from segeval.samples.panoptic import NO_SEGMENTS, make_segments
+from segeval.samples.taxonomy import Taxonomy
+from segeval.storage.json_files import integer, read_bytes, read_json
+from segeval.storage.mounts import present
+
+
+def is_panoptic(data: Any) -> bool:
+    """Whether a JSON lists segments."""
+    if not isinstance(data, dict) or not isinstance(data.get("annotations"), list):
+        return False
+    listed = data["annotations"]
+    return bool(listed) and isinstance(listed[0], dict) and "segments_info" in listed[0]
+
+
+def find_folder(path: Path, first: str) -> Path:
+    """The folder of PNGs that belongs to a JSON: named alike beside it, or one of the usual places.
+
+    Raises
+    ------
+    SegevalError
+        If none of them holds the first file.
+    """
+    stem, up = path.stem, path.parent.parent
+    words = stem.split("_")
+    places = [
+        path.parent / stem,
+        path.parent,
+        path.parent / "panoptic",
+        up / stem,
+        up / "panoptic",
+        up.joinpath(*words),
+    ]
+    places += [up / "panoptic" / words[-1], path.parent.joinpath(*words)]
+    for place in places:
+        if (place / first).is_file():
+            return place
+    raise SegevalError(
+        f"found no folder with {first}; looked in {', '.join(str(p) for p in dict.fromkeys(places))}",
+        file=path,
+        remedy=f"put the PNGs into {path.parent / stem}",
+    )
+
+
+def find_json(folder: Path) -> Path | None:
+    """The panoptic JSON of a folder of PNGs: inside it, beside it, or in ``annotations``; None if there is none."""
+    inside = sorted(p for p in folder.glob("*.json") if not is_hidden(p.name))
+    beside = [folder.parent / f"{folder.name}.json", folder.parent / f"{folder.parent.name}_{folder.name}.json"]
+    for up in (folder.parent, folder.parent.parent):
+        notes = up / "annotations"
+        beside += [notes / f"{folder.name}.json", notes / f"{folder.parent.name}_{folder.name}.json"]
+        beside += [notes / f"panoptic_{folder.name}.json"]
+    picture = next((p for p in sorted(folder.rglob("*.png")) if not is_hidden(p.name)), None)
+    for path in dict.fromkeys([*inside, *(p for p in beside if p.is_file())]):
+        # Looked for in the bytes: a JSON of instances may be large, and is not ours to parse.
+        data = read_bytes(path)
+        if b'"segments_info"' in data and (path in inside or _names(data, picture)):
+            return path
+    return None
+
+
+def _names(data: bytes, picture: Path | None) -> bool:
+    """Whether a JSON names a file that is a colour PNG: one beside a folder of grey label maps is not theirs."""
+    if picture is None or f'{picture.name}"'.encode() not in data:
+        return False
+    with present(picture).open("rb") as stream:
+        head = stream.read(26)
+    return head.startswith(b"\x89PNG") and len(head) == 26 and head[25] in (2, 6)
+
+
+@dataclass(frozen=True)
+class CocoPanoptic:
+    """One side in COCO panoptic form; keys are the JSON's image ids."""
+
+    path: Path
+    folder: Path
+    entries: dict[Key, dict[str, Any]]
+    side: str
+    categories: Taxonomy | None = None
+    void: tuple[int, ...] = (0,)
+    by_id: bool = True
+
+    @classmethod
+    def open(cls, path: Path, side: str, void: tuple[int, ...] = (0,), folder: Path | None = None) -> CocoPanoptic:
+        """Read the JSON (or find it for a folder) and index its images; `void` are segment ids that are none.
+
+        The PNGs are in `folder`, or else where they usually are.
+
+        Raises
+        ------
+        SegevalError
+            If it is no panoptic JSON, an entry lacks image or file, or an image is listed twice.
+        """
+        if path.is_dir():
+            found = find_json(path)
+            if found is None:
+                raise SegevalError(
+                    "no panoptic JSON in or beside this folder", file=path, remedy="give the JSON itself"
+                )
+            path, folder = found, path
+        data = read_json(path)
+        if not isinstance(data, dict) or not isinstance(data.get("annotations"), list):
+            raise SegevalError("has no list 'annotations'", file=path, remedy="give a COCO panoptic JSON")
+        entries: dict[Key, dict[str, Any]] = {}
+        for k, entry in enumerate(data["annotations"]):
+            if not isinstance(entry, dict) or not {"image_id", "file_name", "segments_info"} <= entry.keys():
+                raise SegevalError(
+                    f"annotation {k} lacks image_id, file_name or segments_info",
+                    file=path,
+                    remedy="give a COCO panoptic JSON (for instances use --task instance)",
+                )
+            key = entry["image_id"]
+            if not isinstance(key, str):
+                key = integer(key, f"the image_id of annotation {k}", path)
+            if key in entries:
+                raise SegevalError(f"lists the image {key!r} twice", file=path, remedy="keep one entry an image")
+            entries[key] = entry
+        if not entries:
+            raise SegevalError("lists no image", file=path, remedy="give a JSON with annotations")
+        first = str(next(iter(entries.values()))["file_name"])
+        if folder is None:
+            folder = find_folder(path, first)
+        categories = taxonomy_of_categories(data["categories"], path) if "categories" in data else None
+        return cls(path, folder, entries, side, categories, void)
+
+    def keys(self) -> Sequence[Key]:
+        """The image ids, in the order of the JSON."""
+        return tuple(self.entries)
+
+    def name(self, key: Key) -> str:
+        """The PNG's name without extension."""
+        return Path(str(self.entries[key]["file_name"])).with_suffix("").as_posix()
+
+    def file(self, key: Key) -> str:
+        """The PNG."""
+        return str(self.folder / str(self.entries[key]["file_name"]))
+
+    def load(self, key: Key) -> PanopticMap:
+        """Colours and segments; the colours may live in this thread's buffers until the next load."""
+        image = read_png(self.file(key), scratch=buffer(self.side, Scratch))
+        if image.mode not in ("RGB", "RGBA"):
+            what = "16-bit colours" if image.mode.startswith(("RGB;", "RGBA;")) else f"mode {image.mode}"
+            raise SegevalError(
+                f"a panoptic PNG holds 8-bit RGB colours, this one has {what}",
+                file=self.file(key),
+                remedy="write id = R + 256 G + 65536 B",
+            )
+        segments = make_segments(self.entries[key]["segments_info"], self.path, key)
+        return without(PanopticMap(image.pixels, segments), self.void)
+
+
+def without(image: PanopticMap, void: tuple[int, ...]) -> PanopticMap:
+    """A map in which some more segment ids than 0 are void."""
+    more = [v for v in void if v]
+    if not more:
+        return image
+    from segeval.kernels.counting import overlap
+
+    pixels = overlap.rgb_ids(image.pixels) if image.pixels.ndim == 3 else image.pixels
+    pixels = np.where(np.isin(pixels, more), 0, pixels)
+    old = image.segments
+    keep = ~np.isin(old.ids, more)
+    kept = Segments(old.ids[keep], old.classes[keep], old.crowd[keep], old.areas[keep], old.last_crowd[keep])
+    return PanopticMap(pixels, kept)
+
+
+def nothing_like(truth: PanopticMap) -> PanopticMap:
+    """The panoptic prediction of nothing."""
+    height, width = truth.pixels.shape[:2]
+    if truth.pixels.ndim == 3:
+        pixels: NDArray[Any] = np.zeros((height, width, 3), np.uint8)
+    else:
+        pixels = np.zeros((height, width), truth.pixels.dtype)
+    return PanopticMap(pixels, NO_SEGMENTS)
+
+
+def from_arrays(pixels: Any, entries: Any, what: str, key: Key) -> PanopticMap:
+    """A panoptic map of what a caller holds: ids (H, W) or colours (H, W, 3 or 4) uint8, and its segments.
+
+    Raises
+    ------
+    SegevalError
+        For arrays of another shape or type, and for bad segments.
+    """
+    array = to_numpy(pixels, what)
+    if array.ndim == 3 and array.dtype == np.uint8 and array.shape[2] in (3, 4) and array.size:
+        array = np.require(array, requirements=["C", "A", "W"])
+    else:
+        array = as_labels(array, what, key=key)
+    return PanopticMap(array, make_segments(entries, None, key))

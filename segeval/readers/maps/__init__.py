@@ -1,0 +1,1 @@
+"""Readers of folders of label maps."""

@@ -1,0 +1,168 @@
+"""Label maps from files: PNG, NPY, NPZ and TIFF."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segeval.errors import SegevalError
+from segeval.readers.maps.png import Scratch, read_png
+from segeval.readers.maps.png_chunks import most_pixels
+from segeval.readers.pairing import list_files
+from segeval.readers.protocol import buffer
+from segeval.samples.labels import NOTHING
+from segeval.samples.pairs import Key
+from segeval.storage.mounts import present
+
+EXTENSIONS = (".png", ".npy", ".npz", ".tif", ".tiff")
+
+# The names under which one array among several is taken for the label map.
+_ARRAY_NAMES = ("labels", "label", "segmentation", "mask", "prediction", "pred", "arr_0")
+
+
+def _declared(stream: BinaryIO, path: Path) -> None:
+    """Refuse an array whose header declares objects or more pixels than the limit, before anything is read."""
+    version = np.lib.format.read_magic(stream)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(stream)
+    if dtype.hasobject:
+        raise SegevalError("holds Python objects, which are never unpickled", file=path, remedy="save integers")
+    if dtype.kind not in "biuf":  # also what a huge item size could hide in
+        raise SegevalError(f"holds values of dtype {dtype!s:.40}", file=path, remedy="save integers")
+    size = int(np.prod(shape, dtype=object)) if shape else 1
+    if size > most_pixels():
+        raise SegevalError(
+            f"declares {size} values (limit {most_pixels()})",
+            file=path,
+            remedy="set SEGEVAL_MAX_PIXELS if that is meant",
+        )
+
+
+def _read_npy(path: Path) -> NDArray[Any]:
+    with path.open("rb") as stream:
+        _declared(stream, path)
+        stream.seek(0)
+        return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
+
+
+def _read_npz(path: Path) -> NDArray[Any]:
+    with zipfile.ZipFile(path) as archive:
+        names = [n.removesuffix(".npy") for n in archive.namelist()]
+        chosen = names if len(names) == 1 else [n for n in _ARRAY_NAMES if n in names][:1]
+        if not chosen:
+            shown = ", ".join(names[:6]) or "nothing"
+            raise SegevalError(
+                f"holds {shown}, and no array named 'labels'", file=path, remedy="name the array 'labels'"
+            )
+        member = chosen[0] + ".npy"
+        with archive.open(member) as stream:
+            _declared(stream, path)  # type: ignore[arg-type]
+        with archive.open(member) as stream:
+            return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
+
+
+def _read_tiff(path: Path) -> NDArray[Any]:
+    from PIL.TiffImagePlugin import TiffImageFile
+
+    # Not by Image.open, whose own limit on pixels would come before ours.
+    with path.open("rb") as stream, TiffImageFile(stream) as image:
+        if image.width * image.height > most_pixels():
+            raise SegevalError(
+                f"declares {image.width}x{image.height} pixels (limit {most_pixels()})",
+                file=path,
+                remedy="set SEGEVAL_MAX_PIXELS if that is meant",
+            )
+        if image.n_frames != 1:
+            raise SegevalError(f"holds {image.n_frames} pages", file=path, remedy="write one page an image")
+        array = np.array(image)
+    return array.astype(np.uint8) if array.dtype == bool else array
+
+
+def read_labels(path: str | os.PathLike[str], side: str = "truth") -> NDArray[Any]:
+    """The stored values of a label map, whatever the format; a palette gives its indices.
+
+    Parameters
+    ----------
+    path
+        A file with one of `EXTENSIONS`.
+    side
+        Whose buffers of this thread are used: ``truth`` or ``prediction``.
+
+    Returns
+    -------
+    array
+        Usually (H, W); it may live in this thread's buffers until the next call for the same side.
+
+    Raises
+    ------
+    SegevalError
+        If the file is absent, damaged, of another kind, or larger than the limit.
+    """
+    file = Path(path)
+    extension = file.suffix.lower()
+    if extension == ".png":
+        return read_png(path, scratch=buffer(side, Scratch)).pixels
+    read = {".npy": _read_npy, ".npz": _read_npz, ".tif": _read_tiff, ".tiff": _read_tiff}.get(extension)
+    if read is None:
+        raise SegevalError(
+            f"{extension or 'no extension'} is no label format", file=file, remedy=f"use {', '.join(EXTENSIONS)}"
+        )
+    try:
+        return read(present(file))
+    except SegevalError:
+        raise
+    except FileNotFoundError:
+        raise SegevalError("no such file", file=file, remedy="check the path") from None
+    except (OSError, ValueError, KeyError, EOFError, SyntaxError, zipfile.BadZipFile, MemoryError) as error:
+        reason = " ".join(str(error).split())[:100] or type(error).__name__
+        raise SegevalError(
+            f"can't be read as {extension} ({reason})", file=file, remedy="write the file again"
+        ) from None
+    except Exception as error:
+        # Pillow's guard against bombs is an Exception of its own.
+        raise SegevalError(
+            f"can't be read as {extension} ({error})", file=file, remedy="write the file again"
+        ) from None
+
+
+@dataclass(frozen=True)
+class LabelFolder:
+    """A folder of label maps, or one file."""
+
+    files: dict[str, Path]
+    side: str
+    single: bool = False
+    by_id: bool = False
+
+    @classmethod
+    def open(cls, path: Path, side: str, suffix: str = "") -> LabelFolder:
+        """List the label maps below a path."""
+        return cls(list_files(path, EXTENSIONS, "semantic", suffix), side, path.is_file())
+
+    def keys(self) -> Sequence[Key]:
+        """Relative paths without extension."""
+        return tuple(self.files)
+
+    def name(self, key: Key) -> str:
+        """The key itself."""
+        return str(key)
+
+    def file(self, key: Key) -> str:
+        """The path."""
+        return str(self.files[str(key)])
+
+    def load(self, key: Key) -> NDArray[Any]:
+        """The label map; it may live in this thread's buffers until the next one."""
+        return read_labels(self.files[str(key)], self.side)
+
+
+def void_like(truth: NDArray[Any]) -> NDArray[Any]:
+    """The semantic prediction of nothing: counts as missed everywhere."""
+    return np.full(truth.shape[:2], NOTHING, np.uint32)

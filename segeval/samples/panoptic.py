@@ -1,0 +1,113 @@
+"""The segments that a panoptic JSON lists, checked: image by image, and many images at once."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from segeval.errors import SegevalError
+from segeval.samples.pairs import Key, Segments
+from segeval.storage.json_files import integer
+
+NO_SEGMENTS = Segments(
+    np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, bool), np.zeros(0, np.int64), np.zeros(0, bool)
+)
+
+
+def make_segments(entries: Any, file: object, key: Key) -> Segments:
+    """The segments of one image, checked; a missing area is -1 (unknown), a missing iscrowd 0.
+
+    Raises
+    ------
+    SegevalError
+        For ids that are no whole numbers, repeat, or do not fit in 24 bits, and for areas that are no numbers.
+    """
+    if not isinstance(entries, list):
+        raise SegevalError("segments_info is no list", file=file, key=key, remedy="give a list of segments")
+    rows = np.empty((len(entries), 4), np.int64)
+    last: dict[int, int] = {}
+    for k, entry in enumerate(entries):
+        try:
+            ident, category, crowd = entry["id"], entry["category_id"], entry.get("iscrowd", 0)
+            area = entry.get("area", -1)
+        except (KeyError, TypeError, AttributeError):
+            raise SegevalError(
+                f"segment {k} lacks id or category_id", file=file, key=key, remedy="give each segment both"
+            ) from None
+        if not (type(ident) is type(category) is type(area) is int):
+            ident = integer(ident, f"the id of segment {k}", file, key)
+            category = integer(category, f"the category_id of segment {ident}", file, key)
+            area = -1 if area is None else integer(area, f"the area of segment {ident}", file, key)
+        if not 0 < ident < 2**24:
+            what = "is void" if ident == 0 else "does not fit in three bytes"
+            raise SegevalError(f"segment id {ident} {what}", file=file, key=key, remedy="use ids from 1 to 16777215")
+        if not 0 <= category < 2**32:
+            raise SegevalError(
+                f"segment {ident} has category_id {category}", file=file, key=key, remedy="use ids from 0 to 4294967295"
+            )
+        if crowd not in (0, 1):
+            raise SegevalError(f"segment {ident} has iscrowd {crowd!r}", file=file, key=key, remedy="write 0 or 1")
+        if not -(2**40) < area < 2**40 or (area < 0 and "area" in entry and entry["area"] is not None):
+            raise SegevalError(
+                f"segment {ident} has the area {area}", file=file, key=key, remedy="correct or remove it"
+            )
+        rows[k] = ident, category, crowd, area
+        if crowd:
+            last[category] = k
+    counts = np.zeros(len(rows), bool)
+    counts[list(last.values())] = True
+    order = np.argsort(rows[:, 0], kind="stable")
+    rows = rows[order]
+    ids = np.ascontiguousarray(rows[:, 0])
+    twice = ids[1:] == ids[:-1]
+    if twice.any():
+        raise SegevalError(
+            f"lists the segment id {int(ids[1:][twice][0])} twice",
+            file=file,
+            key=key,
+            remedy="give each segment its own id",
+        )
+    return Segments(ids, rows[:, 1], rows[:, 2].astype(bool), rows[:, 3], counts[order])
+
+
+def segments_of_images(listed: Sequence[Any]) -> list[Segments] | None:
+    """The segments of each of some images, as `make_segments` gives them; None where that has to look at them singly.
+
+    Parameters
+    ----------
+    listed
+        The ``segments_info`` of the images.
+    """
+    if not all(type(entries) is list for entries in listed):
+        return None
+    flat = [entry for entries in listed for entry in entries]
+    try:
+        ids, classes = [entry["id"] for entry in flat], [entry["category_id"] for entry in flat]
+        crowds = [entry.get("iscrowd", 0) for entry in flat]
+        areas = [entry.get("area", -1) for entry in flat]
+        if {*map(type, ids), *map(type, classes), *map(type, areas)} - {int} or {*map(type, crowds)} - {int, bool}:
+            return None
+        table = np.array([ids, classes, crowds, areas], np.int64)
+    except (KeyError, TypeError, AttributeError, OverflowError):
+        return None
+    image = np.repeat(np.arange(len(listed)), [len(entries) for entries in listed])
+    sequence = np.lexsort((table[0], image))
+    low, least = table[:2].min(axis=1, initial=1)
+    high, largest, _, most_area = table.max(axis=1, initial=0)
+    good = low > 0 and high < 2**24 and least >= 0 and largest < 2**32 and most_area < 2**40
+    good = good and set(crowds) <= {0, 1} and all("area" not in flat[k] for k in np.flatnonzero(table[3] < 0))
+    last = np.zeros(len(flat), bool)
+    # By image and class the place of the last crowd.
+    last[list({(image[k], classes[k]): k for k in np.flatnonzero(table[2])}.values())] = True
+    table, image, last = table[:, sequence], image[sequence], last[sequence]
+    if not good or ((table[0, 1:] == table[0, :-1]) & (image[1:] == image[:-1])).any():
+        return None
+    crowd = table[2].astype(bool)
+    ends = np.cumsum([0, *(len(entries) for entries in listed)]).tolist()
+    return [
+        Segments(table[0, a:b], table[1, a:b], crowd[a:b], table[3, a:b], last[a:b])
+        for a, b in itertools.pairwise(ends)
+    ]

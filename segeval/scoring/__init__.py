@@ -1,0 +1,1 @@
+"""From paths or batches to a result."""

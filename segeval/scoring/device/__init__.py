@@ -1,0 +1,1 @@
+"""Counting where the tensors are, and adding over ranks."""

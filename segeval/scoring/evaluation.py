@@ -1,0 +1,269 @@
+"""Scoring whole data sets: observe chunks of images on threads, add, score once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from segeval.collecting import collector_paused
+from segeval.errors import Caution, SegevalError
+from segeval.evidence.sums import Parts, Sum
+from segeval.evidence.tally import Packed, Tally
+from segeval.metrics.metric import Metric, rule_to_dict
+from segeval.readers.counted import pairs_of
+from segeval.readers.pairing import PairedSource
+from segeval.readers.protocol import Source
+from segeval.results.result import Result
+from segeval.samples.pairs import Key
+from segeval.samples.taxonomy import Taxonomy
+from segeval.scoring.opening import open_data
+from segeval.scoring.shards import Shard, keys_digest, partial_result
+from segeval.storage.remote import FetchedPairs, is_address
+from segeval.threads import available_workers
+from segeval.version import __version__
+
+# Images a chunk: enough that adding up is cheap beside reading, few enough that threads end together.
+CHUNK = 32
+
+Progress = Callable[[int, int], object]
+T = TypeVar("T")
+
+
+class Engine(Protocol):
+    """What counts the images: threads of this process, or a cluster (`segeval.scoring.cluster`)."""
+
+    def tallies(self, keys: Sequence[Key]) -> Iterator[tuple[Sequence[Key], Tally | Packed]]:
+        """Chunks of the keys with their tallies; each key once, in any order."""
+        ...
+
+
+@dataclass(frozen=True)
+class Threads:
+    """Threads of this process; as many as there are cores if `workers` is None."""
+
+    source: Source
+    metric: Metric
+    workers: int | None = None
+
+    def tallies(self, keys: Sequence[Key]) -> Iterator[tuple[Sequence[Key], Tally]]:
+        """Chunks in the order of the keys, so that the error reported is the first in the data's order."""
+        # A few images at least for each turn of a thread, so that few large images end together too.
+        threads = available_workers() if self.workers is None else self.workers
+        most = CHUNK * getattr(self.metric, "chunks_at_once", 1)
+        size = max(1, min(most, len(keys) // (4 * threads))) if threads > 1 else most
+        chunks = [keys[i : i + size] for i in range(0, len(keys), size)]
+        if isinstance(self.source, FetchedPairs):
+            self.source.expect(keys)
+        return zip(chunks, mapped(self._observe, chunks, self.workers), strict=True)
+
+    def _observe(self, chunk: Sequence[Key]) -> Tally:
+        return self.metric.observe(pairs_of(self.source, chunk, self.metric))
+
+
+def evaluate(
+    source: Source,
+    metric: Metric,
+    *,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    keys: Sequence[Key] | None = None,
+    engine: Engine | None = None,
+    total: Sum | None = None,
+) -> Tally:
+    """Observe the pairs of a source; the same bits whatever counts them.
+
+    Parameters
+    ----------
+    source
+        Pairs of truth and prediction.
+    metric
+        The rule.
+    workers
+        Threads; as many as there are cores if None.
+    progress
+        Called with images done and images in all.
+    keys
+        Some of the source's images; all if None.
+    engine
+        What counts them, instead of threads.
+    total
+        What the tallies are added to, perhaps with the evidence of other images of the source in it.
+
+    Raises
+    ------
+    SegevalError
+        The first bad image, in the order of the source (or, on a cluster, the first that was met).
+    """
+    keys = list(source.keys() if keys is None else keys)
+    whole = Sum() if total is None else total
+    if not keys and total is None:
+        raise SegevalError("no image to score", remedy="check the folders, or --missing")
+    counts = engine or Threads(source, metric, workers)
+    done = 0
+    with collector_paused():
+        try:
+            for chunk, tally in counts.tallies(keys) if keys else ():
+                whole.add(tally)
+                done += len(chunk)
+                if progress:
+                    progress(done, len(keys))
+        except BaseException:
+            # The images before an error, or Ctrl-C, need not be counted again.
+            whole.flush()
+            raise
+        return whole.total()
+
+
+def mapped(
+    work: Callable[[Sequence[Key]], T], chunks: Sequence[Sequence[Key]], workers: int | None = None
+) -> Iterator[T]:
+    """What threads make of chunks of images, in the order of the chunks."""
+    if workers is not None and workers < 1:
+        raise SegevalError(f"{workers} workers can't score", remedy="give 1 or more")
+    threads = min(workers or available_workers(), len(chunks))
+    if threads == 1:
+        yield from map(work, chunks)
+        return
+    pool = ThreadPoolExecutor(threads)
+    try:
+        # In order, so that the error reported is the first in the data's order, and not the fastest thread's.
+        yield from pool.map(work, chunks)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def score(
+    pred: str | os.PathLike[str],
+    gt: str | os.PathLike[str],
+    *,
+    task: str | None = None,
+    classes: Taxonomy | int | str | Sequence[str] | os.PathLike[str] | None = None,
+    missing: str = "error",
+    workers: int | None = None,
+    progress: Progress | None = None,
+    pred_format: str | None = None,
+    gt_format: str | None = None,
+    pred_suffix: str = "",
+    gt_suffix: str = "",
+    engine: str | None = None,
+    shard: str | None = None,
+    collapse: bool = False,
+    parts: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    **options: Any,
+) -> Result:
+    """Score predictions against truth, from folders or files in any known format.
+
+    Parameters
+    ----------
+    pred, gt
+        A folder or a file; the format is recognised.
+    task
+        ``semantic``, ``instance`` or ``panoptic``; told from the truth if None and unmistakable.
+    classes
+        A taxonomy, a count, names, or a file (see ``readers.classes.read_classes``). If None, those of the truth.
+    missing
+        ``error``, ``skip`` or ``empty``: what to do with truths without a prediction.
+    workers
+        Threads; as many as there are cores if None.
+    progress
+        Called with images done and images in all.
+    pred_format, gt_format
+        Force a format (a name of ``readers.formats.FORMATS``).
+    pred_suffix, gt_suffix
+        Read only files whose names end so.
+    engine
+        ``dask`` (processes of this machine, as many as `workers`) or ``dask://host:port`` (a running cluster, whose
+        workers see the same paths); threads if None.
+    shard
+        ``i/n``: count only this piece, from 1/n to n/n. The result then has rows and no values, until
+        `segeval.scoring.shards.merge_runs` adds the pieces.
+    collapse
+        Fold the rows of all images into one set: memory stays flat, and nothing per image is left.
+    parts
+        A folder where a long run keeps what it has counted so far, twice a minute.
+    resume
+        Go on from what a killed run of the same data and options left in `parts`; else that is removed.
+    **options
+        The rule's fields (`SemanticIoU`, `PanopticQuality`, `InstanceAP`), such as ``void=(255,)``.
+
+    Returns
+    -------
+    Result
+        With the evidence per image.
+
+    Raises
+    ------
+    SegevalError
+        For anything wrong with the data, in one line.
+    """
+    reading = {
+        "missing": missing,
+        "pred_format": pred_format,
+        "gt_format": gt_format,
+        "pred_suffix": pred_suffix,
+        "gt_suffix": gt_suffix,
+    }
+    opener = partial(open_data, pred, gt, task=task, classes=classes, **reading, **options)  # type: ignore[arg-type]
+    with collector_paused():
+        source, rule = opener()
+        if collapse and getattr(rule, "average", "dataset") == "image":
+            raise SegevalError("an average over images needs their rows", remedy="leave out --collapse")
+        piece = Shard.parse(shard) if shard else None
+        keys = piece.keys(list(source.keys())) if piece else list(source.keys())
+        total = Sum(collapse)
+        left = keys
+        if resume and parts is None:
+            raise SegevalError("nothing says where to go on", remedy="give the folder of parts")
+        if parts is not None:
+            plan = {"rule": rule_to_dict(rule), "keys": keys_digest(keys), **reading, "pred": pred, "gt": gt}
+            total.parts = Parts(Path(parts), {**plan, "segeval": __version__})
+            left = _resumed(source, keys, total, resume)
+        if engine is None:
+            counts: Engine = Threads(source, rule, workers)
+        else:
+            from segeval.scoring.cluster import open_cluster
+
+            counts = open_cluster(engine, opener, workers, collapse=total.folds_early)
+        whole = total if keys else None
+        tally = evaluate(source, rule, progress=progress, keys=left, engine=counts, total=whole)
+        if len(tally) + tally.duplicates != len(keys):
+            raise SegevalError(f"{len(tally)} of {len(keys)} images were counted", remedy="report this as a defect")
+        if piece:
+            result = partial_result(rule, tally, piece, list(source.keys()), source.cautions)
+        else:
+            result = rule.score(tally)
+            result = result.with_(warnings=(*source.cautions, *_same_place(pred, gt), *result.warnings))
+    chosen = {name: getattr(rule, name) for name in options}
+    provenance = {
+        "pred": os.fspath(pred) if is_address(pred) else str(Path(pred).resolve()),
+        "gt": os.fspath(gt) if is_address(gt) else str(Path(gt).resolve()),
+        "options": {k: v for k, v in {**reading, **chosen}.items() if v not in (None, "", ())},
+    }
+    return result.with_(provenance={**result.provenance, **provenance})
+
+
+def _same_place(pred: str | os.PathLike[str], gt: str | os.PathLike[str]) -> list[Caution]:
+    """A word where truth is scored against itself, which is easily done by a slip."""
+    if os.path.realpath(pred) != os.path.realpath(gt):
+        return []
+    return [Caution("same-path", "truth and prediction are the same path: the truth is scored against itself")]
+
+
+def _resumed(source: PairedSource, keys: list[Key], total: Sum, resume: bool) -> list[Key]:
+    """Add what a killed run has counted; returns the images that are left."""
+    assert total.parts is not None
+    if not resume:
+        total.parts.clear()
+        return keys
+    files = {key: source.files(key) for key in keys}
+    done: set[Key] = set()
+    for tally in total.parts.load(files):
+        total.keep(tally)
+        done |= set(tally.keys)
+    return [key for key in keys if key not in done]

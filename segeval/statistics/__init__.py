@@ -1,0 +1,1 @@
+"""Intervals and significance from reweighted images."""
