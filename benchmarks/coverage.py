@@ -23,12 +23,12 @@ from segeval.evidence.rows import Rows
 from segeval.evidence.tally import Tally
 from segeval.metrics.panoptic import rule as panoptic
 from segeval.metrics.panoptic.rule import PanopticQuality
-from segeval.metrics.reweighed import CountEvidence, evidence_of
+from segeval.metrics.reweighting import ReweightedCounts, left_out, reweighted
 from segeval.metrics.semantic.rule import SemanticIoU
 from segeval.results.tables import Table, to_markdown
 from segeval.samples.taxonomy import Taxonomy
 from segeval.statistics.bounds import bounds
-from segeval.statistics.resampling import METHODS, Interval, drawn, left_out
+from segeval.statistics.resampling import METHODS, Interval, drawn
 from segeval.statistics.significance import bootstrap_p, randomization_p
 
 CLASSES = 19
@@ -40,7 +40,7 @@ COMMON = np.concatenate([np.linspace(1, 0.3, 14), [0.25, 0.2, 0.2, 0.15, 0.12]])
 RARE = np.concatenate([np.linspace(1, 0.3, 14), [0.1, 0.05, 0.03, 0.02, 0.01]])
 
 Floats = NDArray[np.float64]
-Evidence = CountEvidence
+Evidence = ReweightedCounts
 
 
 def _quality(rng: np.random.Generator, images: int, shift: float = 0.0) -> Floats:
@@ -92,8 +92,8 @@ def _empty(task: str) -> Evidence:
             "notes": Rows(none.astype(np.int32), {"code": none}, {"count": none}),
         }
         result = PanopticQuality(taxonomy=classes).score(Tally(task, "", (0,), np.zeros(1, np.uint64), tables))
-    evidence = evidence_of(result)
-    assert isinstance(evidence, CountEvidence)
+    evidence = reweighted(result)
+    assert isinstance(evidence, ReweightedCounts)
     return evidence
 
 

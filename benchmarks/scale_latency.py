@@ -9,10 +9,11 @@ from pathlib import Path
 
 from benchmarks.scale import CLASSES, make_folders
 from segeval import evaluate
+from segeval.readers.fetching import fetched_pairs
 from segeval.scoring.opening import open_data
 from segeval.storage import mounts
 from segeval.storage.mounts import Mount
-from segeval.storage.remote import Located, fetched_pairs
+from segeval.storage.remote import Located
 
 LATENCY = 0.05
 

@@ -71,7 +71,8 @@ from typing import ClassVar
 import numpy as np
 
 from segeval.samples.labels import as_labels, crc_of
-from segeval.metrics.metric import option, rule_to_dict
+from segeval.metrics.metric import Metric
+from segeval.metrics.options import option, rule_to_dict
 from segeval.results.result import Result
 from segeval.evidence.rows import Rows, image_digest
 from segeval.results.signature import Signature
@@ -80,7 +81,7 @@ from segeval.samples.taxonomy import Taxonomy
 
 
 @dataclass(frozen=True)
-class Agreement:
+class Agreement(Metric):
     """The share of images of which enough pixels agree."""
 
     task: ClassVar[str] = "agreement"

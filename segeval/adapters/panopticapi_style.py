@@ -8,8 +8,9 @@ from typing import Any
 
 from segeval.errors import SegevalError
 from segeval.metrics.panoptic.rule import PanopticQuality
-from segeval.readers.coco.panoptic import CocoPanoptic, nothing_like
+from segeval.readers.coco.panoptic import CocoPanoptic
 from segeval.readers.pairing import match_keys, pair_up
+from segeval.samples.panoptic import no_segments_like
 from segeval.scoring.evaluation import evaluate
 
 GROUPS = (("All", ""), ("Things", "_th"), ("Stuff", "_st"))
@@ -58,7 +59,12 @@ def pq_compute(
             f"{len(left)} images have no prediction", file=pred_json_file, key=left[0], remedy="predict them"
         )
     source = pair_up(
-        truth, prediction, missing="skip", empty=nothing_like, taxonomy=truth.categories, prediction_path=pred_json_file
+        truth,
+        prediction,
+        missing="skip",
+        empty=no_segments_like,
+        taxonomy=truth.categories,
+        prediction_path=pred_json_file,
     )
     rule = PanopticQuality(taxonomy=truth.categories)
     result = rule.score(evaluate(source, rule))

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from segeval.adapters.coco_datasets import as_file, dataset_of
 from segeval.errors import SegevalError
 from segeval.evidence.tally import Tally
-from segeval.metrics.instance.rule import ALL_AREAS, IOU_THRESHOLDS, RECALLS, InstanceAP
-from segeval.readers.maps.instances import open_instance
+from segeval.metrics.instance.figures import RECALLS
+from segeval.metrics.instance.rule import ALL_AREAS, IOU_THRESHOLDS, InstanceAP
+from segeval.readers.sources import open_instance
 from segeval.results.result import Result
 from segeval.scoring.evaluation import evaluate
 

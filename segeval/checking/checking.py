@@ -14,14 +14,15 @@ from segeval.checking import instance, panoptic, semantic
 from segeval.checking.finding import LEVELS, Checks, Finding, Seen, listed
 from segeval.errors import Caution, SegevalError
 from segeval.evidence.tally import Tally, merge
+from segeval.readers.fetching import task_at
 from segeval.readers.protocol import Source
 from segeval.results.result import Result
 from segeval.results.tables import printable
 from segeval.samples.pairs import Key
 from segeval.scoring import evaluation
-from segeval.scoring.evaluation import Progress, mapped
+from segeval.scoring.evaluation import Progress
 from segeval.scoring.opening import open_data
-from segeval.storage.remote import task_at
+from segeval.threads import mapped
 
 CHECKS: dict[str, Checks] = {
     "semantic": semantic.CHECKS,

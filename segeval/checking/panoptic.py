@@ -10,7 +10,8 @@ import numpy as np
 from segeval.checking.finding import Checks, Finding, Seen, listed, of_kind, share, shift_between, sizes
 from segeval.metrics.panoptic.rule import PanopticQuality
 from segeval.results.result import Result
-from segeval.samples.pairs import Pair, PanopticMap
+from segeval.samples.pairs import Pair
+from segeval.samples.panoptic import PanopticMap
 
 
 def look(pair: Pair, rule: PanopticQuality) -> Iterator[tuple[tuple[Any, ...], int]]:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
-from segeval.comparison.subsets import subset
+from segeval.comparison.runs import subset
 from segeval.errors import Caution, SegevalError
 from segeval.evidence.tally import Tally
 from segeval.results.result import Result

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from segeval.comparison.comparability import comparable
 from segeval.comparison.comparison import ClassDifference, Comparison, Difference, ImageChange, Record, System
 from segeval.errors import Caution, SegevalError
-from segeval.metrics.tasks import saved_rule
 from segeval.results.result import Result
 from segeval.results.tables import RAISED
 from segeval.samples.pairs import Key
@@ -171,7 +170,7 @@ def _figure_of_images(run: Result) -> NDArray[np.float64]:
     """The per-image figure, in the order of the tally's keys."""
     assert run.tally is not None
     name = IMAGE_FIGURES[run.task]
-    found = {row["image"]: row[name] for row in saved_rule(dict(run.rule)).per_image(run.tally)}
+    found = {row["image"]: row[name] for row in run.metric.per_image(run.tally)}
     return np.array([found[key] for key in run.tally.keys], np.float64)
 
 

@@ -6,11 +6,12 @@ import contextlib
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from segeval.errors import Caution, SegevalError
-from segeval.metrics.tasks import saved_rule
+from segeval.metrics.semantic.rule import SemanticIoU
 from segeval.readers.coco.tables import keys_by_name
 from segeval.results.result import Result
 from segeval.samples.pairs import Key
@@ -49,7 +50,7 @@ def load_run(folder: str | os.PathLike[str], *, shards: bool = False) -> Result:
     if result.tally is None:
         raise SegevalError("this run has no tally.npz", file=path, remedy="score again with --out")
     try:
-        again: Result = saved_rule(dict(result.rule)).score(result.tally)
+        again: Result = result.metric.score(result.tally)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise SegevalError(f"damaged run ({type(error).__name__})", file=path, remedy="score again") from None
     _agree(result, again, path)
@@ -178,3 +179,22 @@ def under_keys(known: Mapping[str, T], results: Iterable[Result]) -> Mapping[str
             with contextlib.suppress(SegevalError):
                 names |= keys_by_name(gt) if gt else {}
     return by_key(known, keys, names)
+
+
+def subset(result: Result, keys: Iterable[Key]) -> Result:
+    """The run scored on some of its images, under the classes of the whole run.
+
+    Raises
+    ------
+    SegevalError
+        If the run keeps no rows by image, or a key is not one of its images.
+    """
+    tally = result.tally
+    if tally is None or tally.folded:
+        raise SegevalError("this run keeps no rows by image", remedy="score again with --out, without collapsing")
+    rule = result.metric
+    if isinstance(rule, SemanticIoU):
+        # What was inferred from all images stays, or a part would be scored by another rule than the whole.
+        rule = replace(rule, taxonomy=rule.taxonomy_of(tally), void=rule.void_values)
+    part: Result = rule.score(tally.take(keys))
+    return part.with_(provenance=result.provenance)

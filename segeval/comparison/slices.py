@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segeval.comparison.subsets import subset
+from segeval.comparison.runs import subset
 from segeval.errors import SegevalError
-from segeval.metrics.reweighed import evidence_of
+from segeval.metrics.reweighting import reweighted
 from segeval.results.result import Result
 from segeval.samples.pairs import Key
 from segeval.statistics import intervals as statistics
@@ -139,7 +139,7 @@ class _Part:
 
     def samples(self, metric: str, interval: Interval, first: int, workers: int | None) -> NDArray[np.float64]:
         """Resampled values, drawn with numbers that start at resample `first`."""
-        evidence = evidence_of(self.result)
+        evidence = reweighted(self.result)
         unit = statistics.unit_of_image(evidence, self.groups)
         figures = statistics.resample([evidence], interval, unit, workers, first)[0]
         return figures.values[:, evidence.values.index(metric)]

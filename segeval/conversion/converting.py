@@ -22,9 +22,9 @@ from segeval.readers.formats import FORMATS, format_of
 from segeval.readers.maps.labels import LabelFolder
 from segeval.samples.pairs import Key
 from segeval.samples.taxonomy import Taxonomy
-from segeval.scoring.evaluation import mapped
 from segeval.storage.files import require_writable
 from segeval.storage.remote import is_address, located
+from segeval.threads import mapped
 
 SHORT = {"semantic": "labels", "panoptic": "coco-panoptic", "instance": "coco-instances"}
 """The usual form of each task, which its name stands for."""

@@ -2,71 +2,27 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from segeval.conversion.categories import Entries, entries_of, taxonomy_of, things_of
 from segeval.conversion.sources import Source
 from segeval.errors import SegevalError
 from segeval.readers.coco.instances import CocoInstances, CocoResults
-from segeval.readers.coco.panoptic import CocoPanoptic, find_json
+from segeval.readers.coco.panoptic import CocoPanoptic
 from segeval.readers.coco.tables import image_entries, read_tables
-from segeval.readers.formats import format_of, named_classes, open_plugin, recognise_panoptic, require_path
+from segeval.readers.formats import format_of, named_classes, open_plugin, require_path
 from segeval.readers.maps.instances import InstanceFolder
-from segeval.readers.maps.labels import EXTENSIONS, LabelFolder, read_labels
+from segeval.readers.maps.labels import LabelFolder
 from segeval.readers.maps.panoptic import CodedPanoptic, infer_taxonomy
-from segeval.readers.pairing import list_files
+from segeval.readers.recognition import recognise
 from segeval.samples.taxonomy import Taxonomy
 from segeval.storage.json_files import integer, read_bytes, read_json
-from segeval.storage.mounts import present
 from segeval.storage.remote import located
 
 OBJECT = Taxonomy((1,), ("object",))
 """The class of instances where none is named."""
-
-
-def recognise(path: Path) -> str:
-    """The form of what lies at a path.
-
-    Raises
-    ------
-    SegevalError
-        If several fit.
-    """
-    require_path(path)
-    if path.suffix.lower() == ".json":
-        with present(path).open("rb") as stream:
-            head = stream.read(4096).lstrip(b"\xef\xbb\xbf \t\r\n")
-        if head.startswith(b"["):
-            return "coco-results"
-        return "coco-panoptic" if b'"segments_info"' in read_bytes(path) else "coco-instances"
-    if path.is_dir() and find_json(path) is not None:
-        return "coco-panoptic"
-    first = next(iter(list_files(path, EXTENSIONS, "semantic").values()))
-    if first.suffix.lower() == ".npz" and _holds_masks(first):
-        return "instance-npz"
-    pixels = read_labels(first)
-    if pixels.ndim == 3:
-        return recognise_panoptic(path, "--from")
-    if pixels.dtype == np.uint8:
-        return "labels"
-    raise SegevalError(
-        f"holds {pixels.dtype} values: class ids, instance ids, or class * 1000 + instance",
-        file=first,
-        remedy="say which by --from labels, --from instance-ids or --from panoptic-coded",
-    )
-
-
-def _holds_masks(path: Path) -> bool:
-    try:
-        with zipfile.ZipFile(present(path)) as archive:
-            return bool({"masks.npy", "rle.npy"} & set(archive.namelist()))
-    except (OSError, zipfile.BadZipFile):
-        return False  # what reads the file says what is wrong with it
 
 
 def open_source(

@@ -17,9 +17,11 @@ from segeval.readers.coco.panoptic import CocoPanoptic
 from segeval.readers.coco.tables import file_stem
 from segeval.readers.maps.panoptic import BASE, CROWD, CodedPanoptic
 from segeval.readers.protocol import Reader
+from segeval.samples.instances import Instances
 from segeval.samples.labels import as_labels
-from segeval.samples.mask_decoding import runs_of_instances
-from segeval.samples.pairs import Instances, Key, PanopticMap
+from segeval.samples.mask_runs import runs_of_instances
+from segeval.samples.pairs import Key
+from segeval.samples.panoptic import PanopticMap
 from segeval.storage.mounts import release
 from segeval.storage.remote import Located
 

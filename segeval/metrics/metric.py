@@ -1,24 +1,71 @@
-"""What every metric is: a printable rule that observes pairs and scores what it saw."""
+"""What every metric is: a printable rule that observes pairs, scores what it saw, and says how its figures are read."""
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import Field, field, fields
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, Self
 
 from segeval.errors import SegevalError
 from segeval.evidence.tally import Tally
+from segeval.metrics.reweighting import Reweighted
+from segeval.results.figures import FRACTION, Figure
 from segeval.results.result import Result
+from segeval.results.tables import Table
 from segeval.samples.pairs import Pair
 from segeval.samples.taxonomy import Taxonomy
 
 
 class Metric(Protocol):
-    """A rule: a frozen dataclass without state."""
+    """A rule: a frozen dataclass without state, derived from this class.
+
+    What the product needs to know of a task it asks here, so that a new rule gets tables, intervals, comparisons,
+    leaderboards, gates and a report without a change elsewhere.
+
+    Attributes
+    ----------
+    task
+        What the rule is asked for by: ``--task``.
+    headline
+        The value that decides: it sorts boards and is tested.
+    reads
+        The images that it observes: ``semantic`` label maps, ``instance`` sets or ``panoptic`` maps.
+    title
+        The task's name above a page.
+    class_figures
+        The figures of a class that people see; the first one has intervals and stands for the class.
+    shown
+        The values that a board shows; all of them if empty.
+    image_figure
+        The figure of a row of `per_image` by which images are compared; the headline if empty.
+    figures
+        How values, figures of classes and of images are read, by name; what is not named is a fraction.
+    diagnoses
+        What is known about a run's errors: by the type of a part the function that makes it of a result, or None. The
+        report and the terminal show `segeval.metrics.confusions.Confusions`, the parts of our own rules, and `Table`.
+    chunks_at_once
+        How many chunks of images are observed in one call, where one is too little work.
+    """
 
     task: ClassVar[str]
     headline: ClassVar[str]
+    reads: ClassVar[str]
+    title: ClassVar[str] = ""
+    class_figures: ClassVar[tuple[str, ...]] = ()
+    shown: ClassVar[tuple[str, ...]] = ()
+    image_figure: ClassVar[str] = ""
+    figures: ClassVar[Mapping[str, Figure]] = {}
+    diagnoses: ClassVar[Mapping[type, Callable[[Result], Any]]] = {}
+    chunks_at_once: ClassVar[int] = 1
+
+    @property
+    def taxonomy(self) -> Taxonomy | None:
+        """The classes, or None where they are those of the truth."""
+        ...
+
+    @property
+    def takes_counts(self) -> bool:
+        """Whether counted overlaps may stand in place of pixels."""
+        return False
 
     def observe(self, pairs: Iterable[Pair]) -> Tally:
         """Exact sufficient statistics of some images."""
@@ -29,153 +76,29 @@ class Metric(Protocol):
         ...
 
     def per_image(self, tally: Tally) -> list[dict[str, Any]]:
-        """One row an image, worst first."""
+        """One row an image, worst first: its key as ``image``, and figures."""
         ...
 
+    def figure(self, name: str) -> Figure:
+        """How a figure is read."""
+        return self.figures.get(name, FRACTION)
 
-def void_value(word: str) -> int | None:
-    """A void value of the command line; ``none`` says that there is no void."""
-    return None if word == "none" else int(word)
+    def settled(self, tally: Tally) -> Self:
+        """The rule with all that it would infer from this evidence said, so that a part is scored as the whole is."""
+        return self
 
+    def reweighted(self, tally: Tally) -> Reweighted:
+        """The rows of a run, ready for any weights of its images.
 
-def area_range(word: str) -> tuple[str, float, float]:
-    """A named range of areas of the command line, ``NAME:LOW:HIGH``."""
-    name, low, high = word.rsplit(":", 2)
-    return name, float(low), float(high)
-
-
-def option(
-    default: Any,
-    help: str,
-    *,
-    choices: tuple[str, ...] = (),
-    flag: str = "",
-    metavar: str = "",
-    parse: Callable[[str], Any] = str,
-    needs: str = "",
-) -> Any:
-    """Declare a field of a rule once: constructor, command line, signature and JSON all read it from here.
-
-    Parameters
-    ----------
-    default
-        The value when nothing is said. A boolean is a switch; a field of tuples takes several words.
-    help
-        One line for the command's help.
-    choices
-        The words admitted.
-    flag
-        The command's spelling; the field's name with dashes when empty, and none at all when ``"-"``.
-    metavar
-        What the help shows for the value.
-    parse
-        Makes a value of one word of the command line, or None for a word that adds nothing.
-    needs
-        The switch without which this option has no effect.
-    """
-    about = {"help": help, "choices": choices, "flag": flag, "metavar": metavar, "parse": parse, "needs": needs}
-    return field(default=default, metadata=about)
-
-
-def options(rule: type) -> dict[str, Field[Any]]:
-    """The declared fields of a rule that the command offers, by name."""
-    return {f.name: f for f in fields(rule) if f.metadata and f.metadata["flag"] != "-"}
-
-
-def whole_numbers(values: Any, name: str) -> tuple[int, ...]:
-    """One number or several, of any integer type, as a tuple.
-
-    Raises
-    ------
-    SegevalError
-        For anything else.
-    """
-    try:
-        several = tuple(values) if isinstance(values, Iterable) else (values,)
-        return tuple(operator.index(v) for v in several)
-    except TypeError:
-        raise SegevalError(f"{name}={values!r} holds no whole number", remedy="give whole numbers") from None
-
-
-def real_numbers(values: Any, name: str) -> tuple[float, ...]:
-    """One number or several as a tuple of floats.
-
-    Raises
-    ------
-    SegevalError
-        For anything else.
-    """
-    try:
-        several = values if isinstance(values, Iterable) else (values,)
-        return tuple(float(v) for v in several)
-    except (TypeError, ValueError):
-        raise SegevalError(f"{name}={values!r} holds no number", remedy="give numbers") from None
-
-
-def named_ranges(values: Any, name: str) -> tuple[tuple[str, float, float], ...]:
-    """Rows of a name and two ends.
-
-    Raises
-    ------
-    SegevalError
-        For anything else.
-    """
-    try:
-        return tuple((str(label), float(low), float(high)) for label, low, high in values)
-    except (TypeError, ValueError):
-        raise SegevalError(f"{name}={values!r} holds no ranges", remedy="give rows of name, low, high") from None
-
-
-def check_choices(rule: Any) -> None:
-    """Refuse a word that a field does not admit.
-
-    Raises
-    ------
-    SegevalError
-        Naming the words that it admits.
-    """
-    for name, about in options(type(rule)).items():
-        admitted = about.metadata["choices"]
-        if admitted and getattr(rule, name) not in admitted:
-            raise SegevalError(f"{name}={getattr(rule, name)!r} is no choice", remedy=f"give {' or '.join(admitted)}")
-
-
-def check_options(rule: type, names: Iterable[str]) -> None:
-    """Refuse the name of an option that a rule does not have.
-
-    Raises
-    ------
-    SegevalError
-        Naming the options that it has.
-    """
-    known = {f.name for f in fields(rule)}
-    if strange := sorted(set(names) - known):
+        Raises
+        ------
+        SegevalError
+            If the rule has no such form: its runs have no intervals and no tests.
+        """
         raise SegevalError(
-            f"{strange[0]!r} is no option of the {rule.task} task",  # type: ignore[attr-defined]
-            remedy=f"its options are {', '.join(sorted(known))}",
+            f"the task {self.task!r} can't be resampled", remedy="leave out intervals: its rule has no `reweighted`"
         )
 
-
-def rule_to_dict(rule: Any) -> dict[str, Any]:
-    """A rule as plain values, for JSON."""
-    plain: dict[str, Any] = {"task": rule.task}
-    for f in fields(rule):
-        value = getattr(rule, f.name)
-        plain[f.name] = value.to_dict() if isinstance(value, Taxonomy) else value
-    return plain
-
-
-def rule_from_dict(kind: type, data: Mapping[str, Any]) -> Any:
-    """The reverse of `rule_to_dict`; unknown fields are refused."""
-    known = {f.name for f in fields(kind)}
-    strange = set(data) - known - {"task"}
-    if strange:
-        raise SegevalError(f"the saved rule has the unknown option {min(strange)!r}", remedy="upgrade segeval")
-    values = {name: _tuples(value) for name, value in data.items() if name in known}
-    if values.get("taxonomy") is not None:
-        values["taxonomy"] = Taxonomy.from_dict(data["taxonomy"])
-    return kind(**values)
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
+    def summary(self, result: Result) -> Table | None:
+        """The table that stands above everything else; one row of values if None."""
+        return None

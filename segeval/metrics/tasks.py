@@ -7,7 +7,7 @@ from typing import Any
 from segeval import plugins
 from segeval.errors import SegevalError
 from segeval.metrics.instance.rule import InstanceAP
-from segeval.metrics.metric import rule_from_dict
+from segeval.metrics.options import rule_from_dict
 from segeval.metrics.panoptic.rule import PanopticQuality
 from segeval.metrics.semantic.rule import SemanticIoU
 from segeval.plugins import own_or_plugin

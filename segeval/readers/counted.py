@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 
 from segeval.readers.coco.instances import CocoResults
 from segeval.readers.coco.panoptic import CocoPanoptic
+from segeval.readers.fetching import FetchedPairs
 from segeval.readers.maps.labels import LabelFolder
 from segeval.readers.maps.png import Scratch
 from segeval.readers.maps.png_chunks import most_pixels
 from segeval.readers.pairing import PairedSource
 from segeval.readers.protocol import Source, buffer
-from segeval.samples.pairs import Counted, Key, Pair, PanopticMap
-from segeval.samples.panoptic import segments_of_images
-from segeval.storage.remote import FetchedPairs
+from segeval.samples.pairs import Counted, Key, Pair
+from segeval.samples.panoptic import PanopticMap, segments_of_images
 
 # Rows that are kept before they are handed on; one image has 65,536 at most.
 _ROWS = 2**17

@@ -5,17 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from segeval import plugins
 from segeval.errors import SegevalError
 from segeval.plugins import own_or_plugin
-from segeval.readers.coco.panoptic import find_json, is_panoptic
-from segeval.readers.maps.labels import EXTENSIONS, read_labels
-from segeval.readers.pairing import list_files
 from segeval.readers.protocol import Opener, Reader
 from segeval.samples.taxonomy import Taxonomy
-from segeval.storage.json_files import read_json
 
 
 @dataclass(frozen=True)
@@ -105,62 +99,3 @@ def check_format(name: str, task: str) -> str:
     if format_of(name).task != task:
         raise SegevalError(f"{name!r} is no format of the {task} task", remedy=f"give one of {', '.join(fitting)}")
     return name
-
-
-def recognise_panoptic(path: Path, option: str) -> str:
-    """The panoptic format at a path.
-
-    Raises
-    ------
-    SegevalError
-        If it can't be told.
-    """
-    if path.suffix.lower() == ".json":
-        return "coco-panoptic"
-    if path.is_dir() and find_json(path) is not None:
-        return "coco-panoptic"
-    files = list_files(path, EXTENSIONS, "panoptic")
-    first = next(iter(files.values()))
-    pixels = read_labels(first)
-    if pixels.ndim == 2:
-        return "panoptic-coded"
-    if pixels.ndim == 3 and pixels.dtype == np.uint8 and pixels.shape[2] >= 3 and not pixels[..., 2].any():
-        return "panoptic-channels"
-    raise SegevalError(
-        "is a colour PNG without a panoptic JSON in or beside its folder",
-        file=first,
-        remedy=f"give the JSON instead of the folder, or name the format by {option}",
-    )
-
-
-def recognise_task(gt: Path) -> str:
-    """The task that a truth is for, where it can be told.
-
-    Raises
-    ------
-    SegevalError
-        If several tasks fit.
-    """
-    require_path(gt)
-    if gt.suffix.lower() == ".json":
-        data = read_json(gt)
-        if is_panoptic(data):
-            return "panoptic"
-        if isinstance(data, dict) and isinstance(data.get("annotations"), list):
-            return "instance"
-        raise SegevalError(
-            "is no COCO truth (no list 'annotations')", file=gt, remedy="give the truth's JSON, or --task"
-        )
-    if gt.is_dir() and find_json(gt) is not None:
-        return "panoptic"
-    first = next(iter(list_files(gt, EXTENSIONS, "semantic").values()))
-    pixels = read_labels(first)
-    if pixels.ndim == 3:
-        return "panoptic"
-    if pixels.dtype == np.uint8:
-        return "semantic"
-    raise SegevalError(
-        f"holds {pixels.dtype} values: class ids, instance ids, or class * 1000 + instance",
-        file=first,
-        remedy="say which by --task semantic, --task instance or --task panoptic",
-    )

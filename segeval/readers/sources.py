@@ -6,12 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from segeval.errors import Caution, SegevalError
-from segeval.readers.coco.panoptic import CocoPanoptic, nothing_like
-from segeval.readers.formats import check_format, named_classes, open_plugin, recognise_panoptic, require_path
+from segeval.readers.coco.instances import CocoInstances, CocoResults
+from segeval.readers.coco.panoptic import CocoPanoptic
+from segeval.readers.formats import check_format, format_of, named_classes, open_plugin, require_path
+from segeval.readers.maps.instances import InstanceFolder, no_instances_like
 from segeval.readers.maps.labels import LabelFolder, void_like
 from segeval.readers.maps.panoptic import CodedPanoptic, infer_taxonomy
 from segeval.readers.pairing import PairedSource, pair_up
 from segeval.readers.protocol import Reader
+from segeval.readers.recognition import recognise_panoptic
+from segeval.samples.pairs import Key
+from segeval.samples.panoptic import no_segments_like
 from segeval.samples.taxonomy import Taxonomy
 
 
@@ -91,7 +96,7 @@ def open_panoptic(
         truth,
         prediction,
         missing=missing,
-        empty=nothing_like,
+        empty=no_segments_like,
         taxonomy=taxonomy,
         cautions=notes,
         truth_path=gt,
@@ -133,3 +138,93 @@ def _panoptic_truth(
         return truth, taxonomy, void, ()
     text = "no category has 'isthing': things and stuff are not told apart"
     return truth, taxonomy, void, (Caution("things-unknown", text),)
+
+
+def open_instance(
+    pred: Path,
+    gt: Path,
+    *,
+    taxonomy: Taxonomy | None,
+    iou: str = "segm",
+    missing: str = "error",
+    pred_format: str | None = None,
+    gt_format: str | None = None,
+    pred_suffix: str = "",
+    gt_suffix: str = "",
+) -> PairedSource:
+    """Pairs of instances: COCO JSON files, or folders of instance-id maps and NPZ files.
+
+    Raises
+    ------
+    SegevalError
+        For paths that aren't there, forms that don't go together, and what the readers and pairing refuse.
+    """
+    for path, form in ((gt, gt_format), (pred, pred_format)):
+        require_path(path)
+        if form:
+            check_format(form, "instance")
+    if any(form and format_of(form).open for form in (gt_format, pred_format)):
+        forms, suffixes = (gt_format, pred_format), (gt_suffix, pred_suffix)
+        return _with_plugins(gt, pred, taxonomy, iou, missing, forms, suffixes)
+    coco = gt_format == "coco-instances" if gt_format else gt.suffix.lower() == ".json"
+    results = pred_format == "coco-results" if pred_format else pred.suffix.lower() == ".json"
+    if coco != results:
+        has, wants = ("an instances JSON", "a results JSON") if coco else ("a folder of maps", "a folder")
+        raise SegevalError(f"the truth is {has}, so the prediction must be {wants}", file=pred, remedy=f"give {wants}")
+    if coco:
+        truth = CocoInstances(gt, iou == "segm")
+        prediction = CocoResults(pred, truth, iou == "segm", strict=missing == "error")
+        pairs: dict[Key, Key | None] = dict(zip(truth.keys(), truth.keys(), strict=True))
+        chosen = truth.taxonomy if taxonomy is None else taxonomy
+        return PairedSource(truth, prediction, pairs, chosen, prediction.cautions, no_instances_like)
+    if iou != "segm":
+        raise SegevalError("maps of instances hold masks, no boxes", file=gt, remedy="score with --iou segm")
+    notes: tuple[Caution, ...] = ()
+    if taxonomy is None:
+        taxonomy = Taxonomy((0,), ("object",))
+        text = "no classes given: every instance is of one class; give --classes for class * 1000 + instance"
+        notes = (Caution("one-class", text),)
+    return pair_up(
+        InstanceFolder.open(gt, "truth", taxonomy, gt_suffix),
+        InstanceFolder.open(pred, "prediction", taxonomy, pred_suffix),
+        missing=missing,
+        empty=no_instances_like,
+        taxonomy=taxonomy,
+        cautions=notes,
+        truth_path=gt,
+        prediction_path=pred,
+    )
+
+
+def _with_plugins(
+    gt: Path,
+    pred: Path,
+    taxonomy: Taxonomy | None,
+    iou: str,
+    missing: str,
+    forms: tuple[str | None, str | None],
+    suffixes: tuple[str, str],
+) -> PairedSource:
+    """Pairs of which one side at least is in a format that a package brings; the other may be in any of ours."""
+    truth = open_plugin(forms[0], gt, "truth", taxonomy, suffixes[0])
+    taxonomy = taxonomy or named_classes(truth)
+    if truth is None and (forms[0] == "coco-instances" or gt.suffix.lower() == ".json"):
+        coco = CocoInstances(gt, iou == "segm")
+        truth, taxonomy = coco, taxonomy or coco.taxonomy
+    chosen = taxonomy or Taxonomy((0,), ("object",))
+    truth = truth or InstanceFolder.open(gt, "truth", chosen, suffixes[0])
+    prediction: Reader | None = open_plugin(forms[1], pred, "prediction", chosen, suffixes[1])
+    if prediction is None and (forms[1] == "coco-results" or pred.suffix.lower() == ".json"):
+        if not isinstance(truth, CocoInstances):
+            raise SegevalError("results need an instances JSON as truth", file=pred, remedy="give a folder of maps")
+        prediction = CocoResults(pred, truth, iou == "segm", strict=missing == "error")
+    prediction = prediction or InstanceFolder.open(pred, "prediction", chosen, suffixes[1])
+    return pair_up(
+        truth,
+        prediction,
+        missing=missing,
+        empty=no_instances_like,
+        taxonomy=chosen,
+        truth_path=gt,
+        prediction_path=pred,
+    )

@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from segeval.comparison.comparing import System
-from segeval.metrics.diagnosis import border_split, confusion_of, frequent_confusions, quality_loss
-from segeval.metrics.instance.errors import ERRORS, error_costs, threshold_curve
+from segeval.metrics.diagnosis import Confusions, frequent_confusions, part_of
+from segeval.metrics.instance.errors import ERRORS, ErrorCosts, ThresholdCurve
 from segeval.metrics.means import ratio
-from segeval.metrics.tasks import saved_rule
+from segeval.metrics.panoptic.quality_loss import QualityLoss
+from segeval.metrics.semantic.borders import BorderSplit
 from segeval.report.charts import Chart, precision_recall
 from segeval.report.grids import Cell, Grid, Header, bar, bars, count, number, words
 from segeval.results.tables import percent
@@ -29,20 +30,19 @@ KINDS = {
 
 def confusions(system: System, taxonomy: Taxonomy, colours: Sequence[str], index: int) -> Grid | None:
     """The most frequent confusions of one run."""
-    matrix = confusion_of(system.result)
-    if matrix is None:
+    found = part_of(system.result, Confusions)
+    if found is None:
         return None
-    unit = "pixels" if system.result.task == "semantic" else "segments"
     names, shades = [*taxonomy.names, "no class"], [*colours, ""]
     heads = (
         Header("truth", "text"),
         Header("taken for", "text"),
         Header("share", "drawing", "of the truth's class"),
         Header("%", about="of the truth's class"),
-        Header(unit),
+        Header(found.unit),
     )
     rows = []
-    for c in frequent_confusions(matrix, 15):
+    for c in frequent_confusions(found.matrix, 15):
         drawn = bars([bar(c.share, None, index)], c.share)
         sides = (words(names[k], swatch=shades[k]) for k in (c.truth, c.prediction))
         rows.append((*sides, drawn, number(c.share), count(c.amount)))
@@ -60,7 +60,7 @@ PARTS = {
 
 def lost_quality(system: System, taxonomy: Taxonomy, colours: Sequence[str], index: int) -> Grid | None:
     """What 1 - PQ is made of, over all classes and of each class; the largest loss first."""
-    loss = quality_loss(system.result)
+    loss = part_of(system.result, QualityLoss)
     if loss is None:
         return None
     heads = [Header("class", "text"), Header("lost", "drawing", "1 − PQ in parts"), Header("1 − PQ")]
@@ -86,7 +86,7 @@ def lost_quality(system: System, taxonomy: Taxonomy, colours: Sequence[str], ind
 
 def border_errors(system: System, taxonomy: Taxonomy, colours: Sequence[str], index: int) -> tuple[str, Grid] | None:
     """Errors near borders and away from them."""
-    split = border_split(system.result)
+    split = part_of(system.result, BorderSplit)
     if split is None:
         return None
     sentence = (
@@ -119,7 +119,7 @@ def border_errors(system: System, taxonomy: Taxonomy, colours: Sequence[str], in
 
 def detection_costs(systems: Sequence[System]) -> Grid | None:
     """The AP that repairing each kind of error would regain, system by system; None if any run did not keep it."""
-    found = [error_costs(s.result) for s in systems]
+    found = [part_of(s.result, ErrorCosts) for s in systems]
     known = [f for f in found if f is not None]
     if len(known) < len(systems):
         return None
@@ -145,7 +145,7 @@ def best_thresholds(systems: Sequence[System]) -> Grid | None:
     """Precision, recall and F1 at IoU 0.5 and the score at which F1 is best."""
     rows = []
     for s in systems:
-        curve = threshold_curve(s.result)
+        curve = part_of(s.result, ThresholdCurve)
         if curve is None or curve.best < 0:
             continue
         k = curve.best
@@ -168,7 +168,7 @@ def recall_curves(systems: Sequence[System]) -> Chart | None:
         precision = s.result.curves.get("precision")
         if precision is None or not precision.size:
             continue
-        thresholds = np.array(saved_rule(dict(s.result.rule)).iou_thresholds)
+        thresholds = np.array(s.result.metric.iou_thresholds)
         for level, dash in ((0.5, ""), (0.75, "6 4")):
             at = np.flatnonzero(thresholds == level)
             if not len(at):

@@ -13,7 +13,7 @@ from typing import Any
 from segeval.comparison.comparing import Comparison, System, mark
 from segeval.comparison.slices import Slices
 from segeval.errors import SegevalError
-from segeval.metrics.diagnosis import confusion_of, taxonomy_of
+from segeval.metrics.diagnosis import Confusions, part_of
 from segeval.report import analysis, charts, sections
 from segeval.report.pictures.gallery import ImageFigures, error_legend, figures_of, gallery, has_images
 from segeval.report.pictures.painting import class_colours
@@ -114,7 +114,7 @@ def render(
     """
     template = template_of("report.html.j2")
     first = systems[0].result
-    taxonomy = taxonomy_of(first)
+    taxonomy = first.taxonomy
     colours, replaced = class_colours(taxonomy)
     shades = [sections.hexadecimal(c) for c in colours]
     metric = comparison.metric if comparison is not None else sections.HEADLINES[first.task]
@@ -206,7 +206,7 @@ def _warnings(systems: Sequence[System], comparison: Comparison | None) -> list[
 
 def _analysis(systems: Sequence[System], taxonomy: Taxonomy, shades: Sequence[str]) -> dict[str, Any]:
     """Confusions, and what the errors are made of."""
-    found = [(k, s, m) for k, s in enumerate(systems) if (m := confusion_of(s.result)) is not None]
+    found = [(k, s, m.matrix) for k, s in enumerate(systems) if (m := part_of(s.result, Confusions)) is not None]
     shown = charts.busiest_classes([m for _, _, m in found]) if found else []
     return {
         "curves": analysis.recall_curves(systems),

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from segeval.comparison.comparing import Comparison, System
 from segeval.comparison.slices import Gap, Slices
-from segeval.metrics.metric import options
-from segeval.metrics.tasks import saved_rule
+from segeval.metrics.options import options
 from segeval.report.grids import (
     Cell,
     Grid,
@@ -271,4 +270,4 @@ def command_of(result: Result) -> str:
 
 
 def _rule(result: Result) -> Any:
-    return saved_rule(dict(result.rule))
+    return result.metric

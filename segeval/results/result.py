@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import importlib
 import json
 import os
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ from segeval.results.result_tables import COLUMNS, class_table, exact_table, hea
 from segeval.results.signature import Signature
 from segeval.results.stored import bounds, check_figures, plain, undefined
 from segeval.results.tables import Table
+from segeval.samples.taxonomy import Taxonomy
 from segeval.storage.files import write_atomic
 
 if TYPE_CHECKING:
@@ -95,6 +97,31 @@ class Result:
         plain |= {name: dict(value) for name, value in plain.items() if isinstance(value, MappingProxyType)}
         plain["per_class"] = tuple(dict(row) for row in self.per_class)
         return type(self), tuple(plain.values())
+
+    @property
+    def metric(self) -> Any:
+        """The rule that made these values (a `segeval.metrics.metric.Metric`), made again from `rule`.
+
+        Raises
+        ------
+        SegevalError
+            If it is of a package that is not installed, or its saved fields are not the rule's.
+        """
+        # The one call that goes up: a result finds its rule by name, as rules themselves make results.
+        return importlib.import_module("segeval.metrics.tasks").saved_rule(dict(self.rule))
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """The classes in the order of `per_class`, with the colours that the rule knows."""
+        ids = tuple(int(row["id"]) for row in self.per_class)
+        names = tuple(str(row["name"]) for row in self.per_class)
+        rule = self.metric if self.rule else None
+        given: Taxonomy | None = None if getattr(rule, "class_agnostic", False) else getattr(rule, "taxonomy", None)
+        if given is None or not set(ids) <= set(given.ids):
+            return Taxonomy(ids, names)
+        at = [given.ids.index(i) for i in ids]
+        things = None if given.things is None else tuple(given.things[k] for k in at)
+        return Taxonomy(ids, names, things, tuple(given.colours[k] for k in at))
 
     def __getitem__(self, name: str) -> float:
         return self.values[name]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segeval.samples.pairs import InstanceColumns, Instances
+from segeval.samples.instances import InstanceColumns, Instances
 
 # Beyond so many detections in an image insertion is no way to sort them.
 MOST_INSERTED = 256

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segeval.errors import SegevalError
+from segeval.samples.instances import InstanceColumns, Instances
 from segeval.samples.labels import to_numpy
-from segeval.samples.pairs import InstanceColumns, Instances
 
 KIND_NONE, KIND_POLYGON, KIND_COUNTS, KIND_COMPRESSED = range(4)
 

@@ -4,13 +4,53 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from segeval.errors import SegevalError
-from segeval.samples.pairs import Key, Segments
+from segeval.samples.labels import as_labels, to_numpy
+from segeval.samples.pairs import Key
 from segeval.storage.json_files import integer
+
+
+@dataclass(frozen=True)
+class Segments:
+    """The segments of one panoptic map, sorted by id.
+
+    Parameters
+    ----------
+    ids
+        int64, unique, ascending, without void.
+    classes
+        int64 class ids, aligned with `ids`.
+    crowd
+        bool, aligned with `ids`.
+    areas
+        int64 pixels as a file states them, or -1 where it doesn't.
+    last_crowd
+        bool: the crowd region of its class that counts. The official scorer keeps one crowd a class and image,
+        the last in the order of the JSON.
+    """
+
+    ids: NDArray[np.int64]
+    classes: NDArray[np.int64]
+    crowd: NDArray[np.bool_]
+    areas: NDArray[np.int64]
+    last_crowd: NDArray[np.bool_]
+
+
+class PanopticMap(NamedTuple):
+    """Pixels and segments of one image.
+
+    `pixels` is (H, W) integer segment ids, or (H, W, 3 or 4) uint8 with id = R + 256 G + 65536 B, or `Counted`.
+    """
+
+    pixels: Any
+    segments: Segments
+
 
 NO_SEGMENTS = Segments(
     np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, bool), np.zeros(0, np.int64), np.zeros(0, bool)
@@ -111,3 +151,44 @@ def segments_of_images(listed: Sequence[Any]) -> list[Segments] | None:
         Segments(table[0, a:b], table[1, a:b], crowd[a:b], table[3, a:b], last[a:b])
         for a, b in itertools.pairwise(ends)
     ]
+
+
+def without(image: PanopticMap, void: tuple[int, ...]) -> PanopticMap:
+    """A map in which some more segment ids than 0 are void."""
+    more = [v for v in void if v]
+    if not more:
+        return image
+    from segeval.kernels.counting import overlap
+
+    pixels = overlap.rgb_ids(image.pixels) if image.pixels.ndim == 3 else image.pixels
+    pixels = np.where(np.isin(pixels, more), 0, pixels)
+    old = image.segments
+    keep = ~np.isin(old.ids, more)
+    kept = Segments(old.ids[keep], old.classes[keep], old.crowd[keep], old.areas[keep], old.last_crowd[keep])
+    return PanopticMap(pixels, kept)
+
+
+def no_segments_like(truth: PanopticMap) -> PanopticMap:
+    """The panoptic prediction of nothing."""
+    height, width = truth.pixels.shape[:2]
+    if truth.pixels.ndim == 3:
+        pixels: NDArray[Any] = np.zeros((height, width, 3), np.uint8)
+    else:
+        pixels = np.zeros((height, width), truth.pixels.dtype)
+    return PanopticMap(pixels, NO_SEGMENTS)
+
+
+def from_arrays(pixels: Any, entries: Any, what: str, key: Key) -> PanopticMap:
+    """A panoptic map of what a caller holds: ids (H, W) or colours (H, W, 3 or 4) uint8, and its segments.
+
+    Raises
+    ------
+    SegevalError
+        For arrays of another shape or type, and for bad segments.
+    """
+    array = to_numpy(pixels, what)
+    if array.ndim == 3 and array.dtype == np.uint8 and array.shape[2] in (3, 4) and array.size:
+        array = np.require(array, requirements=["C", "A", "W"])
+    else:
+        array = as_labels(array, what, key=key)
+    return PanopticMap(array, make_segments(entries, None, key))

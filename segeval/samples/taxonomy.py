@@ -9,12 +9,18 @@ import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
 from segeval.errors import SegevalError
 
 Colour = tuple[int, int, int]
 
 # Plain counts name no class, so a wild one is a slip (a file name's digits, say) and not a taxonomy.
 MOST_CLASSES = 65_536
+
+# Places of a table of positions for each id that is looked up.
+DENSE = 16
 
 
 def distinct_colour(index: int) -> Colour:
@@ -171,3 +177,34 @@ class Taxonomy:
             )
         except (KeyError, TypeError, ValueError, AssertionError):
             raise SegevalError("the classes of the saved run can't be read", remedy="score again") from None
+
+
+def positions(ids: NDArray[np.integer], known: ArrayLike) -> NDArray[np.int64]:
+    """Where ids stand among known ones.
+
+    Parameters
+    ----------
+    ids
+        Any shape.
+    known
+        (n) distinct ids in any order, such as `Taxonomy.ids`.
+
+    Returns
+    -------
+    positions
+        int64 of the shape of `ids`: 0 to n - 1, and n for an id that is not known.
+    """
+    listed = np.asarray(known, np.int64)
+    if not listed.size:
+        return np.zeros(np.shape(ids), np.int64)
+    low, high = int(listed.min()), int(listed.max())
+    if high - low < DENSE * np.size(ids):  # a table costs less than a search for each
+        table = np.full(high - low + 2, listed.size, np.int64)
+        table[listed - low] = np.arange(listed.size)
+        inside = (ids >= low) & (ids <= high)
+        found: NDArray[np.int64] = table[np.where(inside, ids - low, high - low + 1)]
+        return found
+    order = np.argsort(listed, kind="stable")
+    ascending = listed[order]
+    at = np.searchsorted(ascending, ids).clip(max=listed.size - 1)
+    return np.where(ascending[at] == ids, order[at], listed.size)

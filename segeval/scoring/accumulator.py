@@ -8,13 +8,15 @@ from typing import Any
 
 from segeval.errors import SegevalError
 from segeval.evidence.tally import Tally, merge
-from segeval.metrics.metric import Metric, check_options
+from segeval.metrics.metric import Metric
+from segeval.metrics.options import check_options
 from segeval.metrics.semantic.rule import SemanticIoU
 from segeval.metrics.tasks import rule_of
 from segeval.results.result import Result
 from segeval.samples.pairs import Key, Pair
 from segeval.samples.taxonomy import Taxonomy
-from segeval.scoring.batches import Waiting, images_of, pair_of, waiting_of
+from segeval.scoring.batches import images_of, pair_of
+from segeval.scoring.waiting import Waiting, waiting_of
 
 # Batches on their way from a device; their tables are small, so this bounds memory and nothing else.
 MOST_WAITING = 64

@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from segeval.errors import SegevalError
-from segeval.readers.coco.panoptic import from_arrays, without
 from segeval.samples.labels import to_numpy
-from segeval.samples.pairs import Key, Pair, PanopticMap
+from segeval.samples.pairs import Key, Pair
+from segeval.samples.panoptic import PanopticMap, from_arrays, without
 
 # One image: its prediction and its truth.
 Image = tuple[Any, Any]
-
-
-class Waiting(Protocol):
-    """A batch whose counts may still be on their way from a device."""
-
-    def ready(self) -> bool:
-        """Whether the counts have arrived."""
-        ...
-
-    def pairs(self, keys: Sequence[Key]) -> list[Pair]:
-        """The counted images under their keys; waits for them."""
-        ...
 
 
 def images_of(rule: Any, prediction: Any, truth: Any, keys: Sequence[Key] | None, *, many: bool) -> list[Image]:
@@ -93,31 +81,6 @@ def panoptic_parts(data: Any, what: str, key: Key) -> tuple[Any, Any]:
         remedy = "give (ids, [{'id': ..., 'category_id': ...}])"
         raise SegevalError(f"{what} is no pair of ids and segments", key=key, remedy=remedy) from None
     return pixels, segments
-
-
-def on_device(*sides: Any) -> bool:
-    """Whether the arrays are tensors on a CUDA device; told without importing torch."""
-    return all(bool(getattr(side, "is_cuda", False)) for side in sides)
-
-
-def waiting_of(rule: Any, prediction: Any, truth: Any, *, many: bool) -> tuple[int, Waiting] | None:
-    """Start counting on the device that holds a batch: how many images it has, and the counts to come.
-
-    None where there is nothing to gain: arrays in host memory, instances, classes that are still to be found.
-    """
-    if rule.task == "semantic" and on_device(prediction, truth):
-        from segeval.scoring.device import counting as torch_counting
-
-        return torch_counting.count_semantic(rule, prediction, truth)
-    if rule.task == "panoptic":
-        predictions, truths = _panoptic(prediction, many, "prediction"), _panoptic(truth, many, "truth")
-        sides = [*predictions, *truths]
-        pairs = all(isinstance(side, (tuple, list)) and len(side) == 2 for side in sides)
-        if pairs and len(predictions) == len(truths) and on_device(*(side[0] for side in sides)):
-            from segeval.scoring.device import counting as torch_counting
-
-            return torch_counting.count_panoptic(rule, list(zip(predictions, truths, strict=True)))
-    return None
 
 
 def narrow(labels: Any) -> Any:

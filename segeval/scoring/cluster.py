@@ -12,15 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from segeval.collecting import collector_paused
 from segeval.errors import SegevalError
 from segeval.evidence.tally import Packed
 from segeval.metrics.metric import Metric
 from segeval.readers.counted import pairs_of
+from segeval.readers.fetching import FetchedPairs
 from segeval.readers.protocol import Source
 from segeval.samples.pairs import Key
-from segeval.storage.remote import FetchedPairs
-from segeval.threads import available_workers
+from segeval.threads import available_workers, collector_paused
 
 # Seconds of counting that go out at once: a message costs some milliseconds, whatever it brings. At the end fewer, so
 # that no worker is long at the last shard while others have none.

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
-from segeval.collecting import collector_paused
 from segeval.errors import Caution, SegevalError
 from segeval.evidence.sums import Parts, Sum
 from segeval.evidence.tally import Packed, Tally
-from segeval.metrics.metric import Metric, rule_to_dict
+from segeval.metrics.metric import Metric
+from segeval.metrics.options import rule_to_dict
 from segeval.readers.counted import pairs_of
+from segeval.readers.fetching import FetchedPairs
 from segeval.readers.pairing import PairedSource
 from segeval.readers.protocol import Source
 from segeval.results.result import Result
@@ -23,15 +23,14 @@ from segeval.samples.pairs import Key
 from segeval.samples.taxonomy import Taxonomy
 from segeval.scoring.opening import open_data
 from segeval.scoring.shards import Shard, keys_digest, partial_result
-from segeval.storage.remote import FetchedPairs, is_address
-from segeval.threads import available_workers
+from segeval.storage.remote import is_address
+from segeval.threads import available_workers, collector_paused, mapped
 from segeval.version import __version__
 
 # Images a chunk: enough that adding up is cheap beside reading, few enough that threads end together.
 CHUNK = 32
 
 Progress = Callable[[int, int], object]
-T = TypeVar("T")
 
 
 class Engine(Protocol):
@@ -117,24 +116,6 @@ def evaluate(
             whole.flush()
             raise
         return whole.total()
-
-
-def mapped(
-    work: Callable[[Sequence[Key]], T], chunks: Sequence[Sequence[Key]], workers: int | None = None
-) -> Iterator[T]:
-    """What threads make of chunks of images, in the order of the chunks."""
-    if workers is not None and workers < 1:
-        raise SegevalError(f"{workers} workers can't score", remedy="give 1 or more")
-    threads = min(workers or available_workers(), len(chunks))
-    if threads == 1:
-        yield from map(work, chunks)
-        return
-    pool = ThreadPoolExecutor(threads)
-    try:
-        # In order, so that the error reported is the first in the data's order, and not the fastest thread's.
-        yield from pool.map(work, chunks)
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def score(

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from segeval.errors import SegevalError
-from segeval.metrics.metric import check_options
+from segeval.metrics.options import check_options
 from segeval.metrics.tasks import reads_of, rule_of
 from segeval.readers.classes import read_classes
-from segeval.readers.formats import recognise_task
-from segeval.readers.maps.instances import open_instance
+from segeval.readers.fetching import fetched_pairs
 from segeval.readers.pairing import PairedSource
-from segeval.readers.sources import open_panoptic, open_semantic
+from segeval.readers.recognition import recognise_task
+from segeval.readers.sources import open_instance, open_panoptic, open_semantic
 from segeval.samples.taxonomy import Taxonomy
-from segeval.storage.remote import fetched_pairs, located
+from segeval.storage.remote import located
 
 
 def open_data(

@@ -11,8 +11,7 @@ from typing import Any
 
 from segeval.errors import Caution, SegevalError
 from segeval.evidence.tally import Tally, merge
-from segeval.metrics.metric import rule_to_dict
-from segeval.metrics.tasks import saved_rule
+from segeval.metrics.options import rule_to_dict
 from segeval.results.result import Result
 from segeval.samples.pairs import Key
 
@@ -129,7 +128,7 @@ def merge_runs(folders: Sequence[str | os.PathLike[str]]) -> Result:
     if any(abouts):
         _refuse_gaps([path for path, _ in runs], abouts)
     _refuse_overlaps(runs)
-    rule = saved_rule(dict(runs[0][1].rule))
+    rule = runs[0][1].metric
     result: Result = rule.score(merge([run.tally for _, run in runs if run.tally is not None]))
     cautions: list[Caution] = []
     for about, (_, run) in zip(abouts, runs, strict=True):
@@ -141,7 +140,7 @@ def merge_runs(folders: Sequence[str | os.PathLike[str]]) -> Result:
 
 def _of_readers(run: Result, whole: Result) -> list[Caution]:
     """Cautions of a whole run that the rule would not say again of the sum."""
-    rule = saved_rule(dict(run.rule))
+    rule = run.metric
     own = {c.code for c in rule.score(run.tally).warnings} | {c.code for c in whole.warnings}
     return [c for c in run.warnings if c.code not in own]
 

@@ -8,12 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segeval.errors import Caution, SegevalError
-from segeval.metrics.reweighed import evidence_of
-from segeval.metrics.reweighting import Evidence, Figures
+from segeval.metrics.reweighting import Figures, Reweighted, reweighted
 from segeval.results.result import Result
 from segeval.statistics.bounds import bounds
-from segeval.statistics.resampling import Interval, blocks, chunks, drawn, in_threads
-from segeval.threads import available_workers
+from segeval.statistics.resampling import Interval, blocks, chunks, drawn
+from segeval.threads import available_workers, in_threads
 
 RARE_CODE, FEW_CODE = "rare-classes", "few-units"
 
@@ -56,7 +55,7 @@ def with_intervals(
         If there are no rows by image, or fewer than two groups.
     """
     chosen = interval or Interval()
-    evidence = evidence_of(result)
+    evidence = reweighted(result)
     block = unit_of_image(evidence, groups)
     figures = resample([evidence], chosen, block, workers)[0]
     bounds = bounds_of(evidence, figures, chosen, block, workers)
@@ -64,7 +63,7 @@ def with_intervals(
 
 
 def attach(
-    result: Result, evidence: Evidence, bounds: Figures, interval: Interval, groups: NDArray[np.int64] | None
+    result: Result, evidence: Reweighted, bounds: Figures, interval: Interval, groups: NDArray[np.int64] | None
 ) -> Result:
     """The result with bounds of its values (2, V) and of its classes (2, K, F)."""
     values = {n: _pair(bounds.values[:, v]) for v, n in enumerate(evidence.values) if n in result.values}
@@ -85,12 +84,12 @@ def _pair(bounds: NDArray[np.float64]) -> tuple[float, float]:
     return float(bounds[0]), float(bounds[1])
 
 
-def unit_count(evidence: Evidence, groups: NDArray[np.int64] | None) -> tuple[int, str]:
+def unit_count(evidence: Reweighted, groups: NDArray[np.int64] | None) -> tuple[int, str]:
     """How many units are drawn, and what they are called."""
     return (len(evidence.keys), "images") if groups is None else (int(groups.max()) + 1, "groups")
 
 
-def unit_of_image(evidence: Evidence, groups: NDArray[np.int64] | None) -> NDArray[np.int64]:
+def unit_of_image(evidence: Reweighted, groups: NDArray[np.int64] | None) -> NDArray[np.int64]:
     """The unit that each image is drawn with: (images).
 
     Raises
@@ -116,7 +115,7 @@ def _joined(parts: Sequence[Figures]) -> Figures:
 
 
 def resample(
-    evidences: Sequence[Evidence],
+    evidences: Sequence[Reweighted],
     interval: Interval,
     unit: NDArray[np.int64],
     workers: int | None = None,
@@ -133,7 +132,7 @@ def resample(
     return [_joined([part[e] for part in parts]) for e in range(len(evidences))]
 
 
-def jackknife(evidences: Sequence[Evidence], unit: NDArray[np.int64], workers: int | None = None) -> list[Figures]:
+def jackknife(evidences: Sequence[Reweighted], unit: NDArray[np.int64], workers: int | None = None) -> list[Figures]:
     """The figures of every run without one unit at a time (or one block of units, where AP has many)."""
     units = int(unit.max()) + 1
     block = blocks(units, min(e.most_blocks for e in evidences))
@@ -147,7 +146,7 @@ def jackknife(evidences: Sequence[Evidence], unit: NDArray[np.int64], workers: i
 
 
 def bounds_of(
-    evidence: Evidence, figures: Figures, interval: Interval, unit: NDArray[np.int64], workers: int | None
+    evidence: Reweighted, figures: Figures, interval: Interval, unit: NDArray[np.int64], workers: int | None
 ) -> Figures:
     """Bounds of every number: (2, V) and (2, K, F)."""
     once = evidence.at(np.ones((1, len(unit))))
@@ -158,7 +157,7 @@ def bounds_of(
     )
 
 
-def cautions(evidence: Evidence, groups: NDArray[np.int64] | None) -> list[Caution]:
+def cautions(evidence: Reweighted, groups: NDArray[np.int64] | None) -> list[Caution]:
     """What makes the intervals doubtful: few images (or groups), or classes in few of them."""
     units, word = unit_count(evidence, groups)
     found = []

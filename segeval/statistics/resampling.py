@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +25,6 @@ CHUNK_BYTES = 1 << 24
 LEAST_CHUNKS = 16
 
 MOST_RESAMPLES = 10_000_000
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -138,25 +135,8 @@ def blocks(units: int, most: int) -> NDArray[np.int64]:
     return out
 
 
-def left_out(block: NDArray[np.int64], indices: Sequence[int] | range) -> NDArray[np.float64]:
-    """Weights that leave out one block each: (R, units)."""
-    kept: NDArray[np.bool_] = block[None, :] != np.array(indices, np.int64)[:, None]
-    return kept.astype(np.float64)
-
-
 def chunks(count: int, units: int) -> Iterator[range]:
     """Ranges of resamples whose weights fit into the memory that one chunk may take, and enough of them to share."""
     size = max(1, min(CHUNK_BYTES // (8 * max(1, units)), -(-count // LEAST_CHUNKS)))
     for start in range(0, count, size):
         yield range(start, min(count, start + size))
-
-
-def in_threads(work: Callable[[range], T], parts: Sequence[range], workers: int) -> list[T]:
-    """The work on each chunk, in order."""
-    if workers <= 1 or len(parts) <= 1:
-        return [work(part) for part in parts]
-    pool = ThreadPoolExecutor(min(workers, len(parts)))
-    try:
-        return list(pool.map(work, parts))
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)

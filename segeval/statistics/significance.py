@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from segeval.metrics.reweighting import Evidence
+from segeval.metrics.reweighting import Reweighted
 from segeval.statistics.bounds import stretch
-from segeval.statistics.resampling import Interval, chunks, every_swap, in_threads, swapped
-from segeval.threads import available_workers
+from segeval.statistics.resampling import Interval, chunks, every_swap, swapped
+from segeval.threads import available_workers, in_threads
 
 # Differences that are equal on paper may differ by their rounding; counted as equal, which never helps a claim.
 EQUAL = 1e-12
@@ -33,8 +33,8 @@ def bootstrap_p(
 
 
 def randomization_p(
-    first: Evidence,
-    second: Evidence,
+    first: Reweighted,
+    second: Reweighted,
     interval: Interval,
     unit: NDArray[np.int64],
     workers: int | None = None,

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segeval.errors import Caution
-from segeval.metrics.reweighed import evidence_of
-from segeval.metrics.reweighting import Evidence, Figures
+from segeval.metrics.reweighting import Figures, Reweighted, reweighted
 from segeval.results.result import Result
 from segeval.results.signature import Signature
 from segeval.statistics import intervals as statistics
@@ -55,7 +54,7 @@ class Study:
     """
 
     results: tuple[Result, ...]
-    evidences: tuple[Evidence, ...]
+    evidences: tuple[Reweighted, ...]
     interval: Interval
     group: NDArray[np.int64] | None
     unit: NDArray[np.int64]
@@ -124,7 +123,7 @@ def begin(
     results: Sequence[Result], interval: Interval, groups: Mapping[Any, str] | None, workers: int | None
 ) -> Study:
     """Resample runs on the same images with the same draws."""
-    evidences = tuple(evidence_of(run) for run in results)
+    evidences = tuple(reweighted(run) for run in results)
     group = None if groups is None else group_of_image(evidences[0].keys, groups)
     unit = statistics.unit_of_image(evidences[0], group)
     left = statistics.jackknife(evidences, unit, workers) if interval.leaves_out else None

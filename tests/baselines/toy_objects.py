@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from segeval_baselines.data.object_truth import export_images, export_truth
 from segeval_baselines.data.objects import ObjectSample
+from segeval_baselines.detection.targets import Target
 from segeval_baselines.ops import mask_boxes
 from segeval_baselines.recipes import Recipe
 from segeval_baselines.training.jobs import Budget, Job
-from segeval_baselines.training.object_batches import Target
 
 from segeval.samples.pairs import Key
 from segeval.samples.taxonomy import Taxonomy

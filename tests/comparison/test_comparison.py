@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from segeval.comparison.comparing import Difference, beaten, compare, mark
 from segeval.comparison.comparison_tables import FORMS, render, signed
+from segeval.comparison.runs import subset
 from segeval.comparison.slices import UNKNOWN, slice_result
-from segeval.comparison.subsets import subset
 from segeval.errors import SegevalError
-from segeval.metrics.reweighed import evidence_of
+from segeval.metrics.reweighting import reweighted
 from segeval.metrics.tasks import saved_rule
 from segeval.results.signature import Signature
 from segeval.results.tables import RAISED
@@ -84,7 +84,7 @@ def test_differences_are_those_of_the_scores(task):
     for d, x, y in zip(found.classes, a.per_class, b.per_class, strict=True):
         assert (d.id, d.name) == (x["id"], x["name"])
         assert np.array_equal([d.first_value, d.second_value], [x[figure], y[figure]], equal_nan=True)
-    rows = [{r["image"]: r[found.image_figure] for r in saved_rule(dict(r.rule)).per_image(r.tally)} for r in (a, b)]
+    rows = [{r["image"]: r[found.image_figure] for r in r.metric.per_image(r.tally)} for r in (a, b)]
     change = {key: rows[1][key] - rows[0][key] for key in rows[0]}
     (record,) = found.records
     assert record.wins == sum(c > 0 for c in change.values())
@@ -102,7 +102,7 @@ def _better(run, share):
     pixels = rows["pixels"].copy()
     pixels[wrong] = (pixels[wrong] * (1 - share)).astype(np.int64)
     tables = {"pixels": replace(rows, counts={"pixels": pixels})}
-    return saved_rule(dict(run.rule)).score(replace(run.tally, tables=tables))
+    return run.metric.score(replace(run.tally, tables=tables))
 
 
 def test_a_better_system_is_marked():
@@ -139,7 +139,7 @@ def test_runs_of_other_truths_are_refused_by_image():
     a, b = run_of("semantic", 1, 6), run_of("semantic", 2, 8)
     digests = b.tally.digests.copy()
     digests[[0, 2]] += np.uint64(1)
-    b = saved_rule(dict(b.rule)).score(replace(b.tally, digests=digests))
+    b = b.metric.score(replace(b.tally, digests=digests))
     message = r"2 images \(6, 7\) only in b; 2 images \(0, 2\) with another truth; .* --allow truth"
     with pytest.raises(SegevalError, match=message):
         compare({"a": a, "b": b}, interval=FAST)
@@ -153,7 +153,7 @@ def test_a_digest_beyond_the_printed_digits_counts():
     a = run_of("semantic", 1, 6)
     digests = a.tally.digests.copy()
     digests[0] += np.uint64(1)  # moves the last digits, of which the signature prints none
-    b = saved_rule(dict(a.rule)).score(replace(a.tally, digests=digests))
+    b = a.metric.score(replace(a.tally, digests=digests))
     assert a.signature.difference(b.signature) == ()
     with pytest.raises(SegevalError, match="differ in truth"):
         compare({"a": a, "b": b}, interval=FAST)
@@ -174,7 +174,7 @@ def test_what_can_not_be_compared():
     other = run_of("semantic", 2, 6)
     moved = replace(other.tally, keys=tuple(range(10, 16)))
     with pytest.raises(SegevalError, match="a and b have no image in common"):
-        compare({"a": a, "b": saved_rule(dict(other.rule)).score(moved)}, allow=["truth"])
+        compare({"a": a, "b": other.metric.score(moved)}, allow=["truth"])
 
 
 def test_another_version_is_a_caution():
@@ -198,7 +198,7 @@ def test_undefined_values_are_dashes_and_nulls():
     assert {d["p"] for d in data["differences"]} == {None}
     assert found.records[0].undefined == 6
     no_three = replace(a.tally, tables={"pixels": rows.select((rows["truth"] != 3) & (rows["prediction"] != 3))})
-    found = compare({"a": a, "b": saved_rule(dict(a.rule)).score(no_three)}, interval=FAST)
+    found = compare({"a": a, "b": a.metric.score(no_three)}, interval=FAST)
     (lost,) = [d for d in found.classes if d.id == 3]
     assert math.isnan(lost.second_value)
     assert math.isnan(lost.value)
@@ -278,9 +278,9 @@ def test_a_slice_scores_as_its_images_alone(task, seed):
     found = slice_result(run, attributes, interval=FAST)
     assert [(s.value, s.result.images) for s in found.slices] == [("day", 5), ("night", 3), (UNKNOWN, 1)]
     for s, keys in zip(found.slices, ([1, 2, 4, 5, 7], [0, 3, 6], [8]), strict=True):
-        alone = saved_rule(dict(run.rule)).score(run.tally.take(keys))
+        alone = run.metric.score(run.tally.take(keys))
         assert np.array_equal(list(s.result.values.values()), list(alone.values.values()), equal_nan=True)
-    headline = evidence_of(run).values[0]
+    headline = reweighted(run).values[0]
     gap = next(g for g in found.gaps if g.metric == headline)
     values = {s.value: s.result[headline] for s in found.slices[:2]}
     if not any(map(math.isnan, values.values())):

@@ -18,7 +18,6 @@ from segeval.comparison.ranking_tables import FORMS, render
 from segeval.comparison.runs import find_runs, load_run, load_runs, short_names
 from segeval.errors import SegevalError
 from segeval.evidence.tally import Tally
-from segeval.metrics.tasks import saved_rule
 from segeval.statistics.attributes import group_of_image, read_attributes, read_groups
 from segeval.statistics.resampling import Interval
 from tests.given.resampled_runs import TASKS, run_of
@@ -179,7 +178,7 @@ def test_the_tally_of_another_run_is_refused(saved):
 
 def test_a_run_without_images_is_refused():
     run = run_of("panoptic", 1, 3)
-    nothing = saved_rule(dict(run.rule)).score(run.tally.take([]))
+    nothing = run.metric.score(run.tally.take([]))
     with pytest.raises(SegevalError, match=r"no rows by image|no image"):
         rank_runs({"a": nothing, "b": nothing}, interval=FAST)
 

@@ -14,7 +14,7 @@ from segeval import SegevalError
 from segeval.conversion import Merging
 from segeval.conversion.content import Partition, Segment, Stack, keep, numbered, unite
 from segeval.conversion.merging import confident, flatten, with_stuff
-from segeval.samples.mask_decoding import runs_of_instances
+from segeval.samples.mask_runs import runs_of_instances
 from segeval.samples.masks import as_instances
 
 Masks = Any

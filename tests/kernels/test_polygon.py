@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pycocotools import mask as official
 
 from segeval.samples.decoding import Runs, Side
-from segeval.samples.pairs import InstanceColumns, Instances
+from segeval.samples.instances import InstanceColumns, Instances
 
 
 def columns_of(rings: list[list[float]], masks: int = 1, kind: int = 1) -> InstanceColumns:

@@ -11,8 +11,8 @@ from pycocotools import mask as official
 
 from segeval.kernels.decoding import rle
 from segeval.samples.decoding import BadInstanceError
+from segeval.samples.instances import Instances
 from segeval.samples.masks import as_instances, instances_of_map
-from segeval.samples.pairs import Instances
 from tests.kernels.test_polygon import columns_of, decoded, runs_of
 
 masks = arrays.arrays(np.uint8, st.tuples(st.integers(1, 24), st.integers(1, 24)), elements=st.integers(0, 1))

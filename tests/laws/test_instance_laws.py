@@ -18,7 +18,7 @@ from segeval.errors import SegevalError
 from segeval.evidence.tally import Tally, merge
 from segeval.metrics.instance.rule import InstanceAP
 from segeval.readers.coco.instances import CocoInstances, CocoResults
-from segeval.readers.maps.instances import open_instance
+from segeval.readers.sources import open_instance
 from segeval.results.result import Result
 from segeval.results.signature import Signature
 from segeval.samples.pairs import Pair

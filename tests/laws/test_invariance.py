@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from segeval import PanopticQuality, Result, SemanticIoU, Signature, Taxonomy
 from segeval.functional import panoptic_quality
-from segeval.readers.coco.panoptic import from_arrays
 from segeval.samples.pairs import Pair
+from segeval.samples.panoptic import from_arrays
 from tests.given.problems import PanopticImage, PanopticProblem, panoptic_problems
 from tests.laws.test_evidence import THINGS
 

@@ -12,12 +12,11 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from segeval.errors import SegevalError
-from segeval.metrics.reweighed import evidence_of
-from segeval.metrics.tasks import saved_rule
+from segeval.metrics.reweighting import left_out, reweighted
 from segeval.statistics import intervals as statistics
 from segeval.statistics import resampling
 from segeval.statistics.bounds import bounds
-from segeval.statistics.resampling import METHODS, Interval, drawn, every_swap, left_out, swapped
+from segeval.statistics.resampling import METHODS, Interval, drawn, every_swap, swapped
 from segeval.statistics.significance import bootstrap_p, holm, randomization_p
 from tests.given.resampled_runs import TASKS, repeated, run_of
 
@@ -43,7 +42,7 @@ def classes_of(result, names):
 @given(tasks, seeds, st.integers(1, 9), st.data())
 def test_weights_of_one_are_the_score(task, seed, images, data):
     result = run_of(task, seed, images, **data.draw(st.sampled_from(OPTIONS[task])))
-    evidence = evidence_of(result)
+    evidence = reweighted(result)
     once = evidence.at(np.ones((1, images)))
     assert evidence.values == tuple(result.values)
     assert same(once.values[0], list(result.values.values()))
@@ -53,9 +52,9 @@ def test_weights_of_one_are_the_score(task, seed, images, data):
 @given(tasks, seeds, st.lists(st.integers(0, 4), min_size=2, max_size=7).filter(any), st.data())
 def test_weights_are_a_data_set_with_repeated_images(task, seed, times, data):
     result = run_of(task, seed, len(times), **data.draw(st.sampled_from(OPTIONS[task])))
-    evidence = evidence_of(result)
+    evidence = reweighted(result)
     weighted = evidence.at(np.array([times], np.float64))
-    again = saved_rule(dict(result.rule)).score(repeated(result.tally, times))
+    again = result.metric.score(repeated(result.tally, times))
     assert same(weighted.values[0], list(again.values.values()))
     assert same(weighted.classes[0], classes_of(again, evidence.figures))
 
@@ -63,23 +62,23 @@ def test_weights_are_a_data_set_with_repeated_images(task, seed, times, data):
 def test_a_word_full_of_thresholds():
     result = run_of("instance", 1, 6, iou_thresholds=tuple(np.linspace(0.1, 0.9, 64).tolist()), area_ranges=())
     times = [2, 0, 1, 3, 1, 1]
-    again = saved_rule(dict(result.rule)).score(repeated(result.tally, times))
-    assert same(evidence_of(result).at(np.array([times], np.float64)).values[0], list(again.values.values()))
+    again = result.metric.score(repeated(result.tally, times))
+    assert same(reweighted(result).at(np.array([times], np.float64)).values[0], list(again.values.values()))
 
 
 def test_counts_beyond_exact_floats_stay_exact():
     result = run_of("semantic", 3, 4)
     rows = result.tally.tables["pixels"]
     rows.counts["pixels"][:] = rows.counts["pixels"] + 2**50
-    again = saved_rule(dict(result.rule)).score(repeated(result.tally, [3, 0, 2, 4]))
-    assert same(evidence_of(result).at(np.array([[3.0, 0, 2, 4]])).values[0], list(again.values.values()))
+    again = result.metric.score(repeated(result.tally, [3, 0, 2, 4]))
+    assert same(reweighted(result).at(np.array([[3.0, 0, 2, 4]])).values[0], list(again.values.values()))
 
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("method", METHODS)
 def test_identical_images_give_zero_width(task, method):
     result = run_of(task, 5, 3, classes=2)
-    same_images = saved_rule(dict(result.rule)).score(repeated(result.tally, [7, 0, 0]))
+    same_images = result.metric.score(repeated(result.tally, [7, 0, 0]))
     found = statistics.with_intervals(same_images, Interval(method, resamples=50))
     for name, (low, high) in found.intervals.items():
         assert same([low, high], [same_images[name]] * 2), name
@@ -96,7 +95,7 @@ def test_draws_keep_multiplicity_and_converge_to_the_counts():
     assert np.abs(weights.mean(axis=0) - 1).max() < 5 / math.sqrt(4000)
     assert np.abs(weights.var(axis=0) - 29 / 30).max() < 5 * math.sqrt(2.9 / 4000)
     result = run_of("semantic", 1, 30)
-    areas = saved_rule(dict(result.rule)).areas(result.tally, saved_rule(dict(result.rule)).taxonomy, per_image=True)
+    areas = result.metric.areas(result.tally, result.metric.taxonomy, per_image=True)
     mean = np.tensordot(weights, areas, ([1], [1])).mean(axis=0)
     spread = np.tensordot(weights, areas, ([1], [1])).std(axis=0)
     assert (np.abs(mean - areas.sum(axis=1)) <= 5 * spread / math.sqrt(4000) + 1e-6).all()
@@ -128,7 +127,7 @@ def test_same_seed_same_bits_on_any_number_of_workers(task, monkeypatch):
 def test_drawing_groups_is_drawing_their_sums():
     result = run_of("semantic", 2, 9)
     groups = np.array([0, 0, 1, 2, 2, 2, 3, 1, 0])
-    evidence = evidence_of(result)
+    evidence = reweighted(result)
     figures = statistics.resample([evidence], Interval(resamples=40), groups)[0]
     weights = drawn(0, range(40), 4)[:, groups]
     assert same(figures.values, evidence.at(weights).values)
@@ -205,7 +204,7 @@ def test_a_class_in_one_image_has_no_interval():
     rows = result.tally.tables["pixels"]
     rare = (rows["truth"] != 1) & (rows["prediction"] != 1) | (rows.image == 3)
     result.tally.tables["pixels"] = rows.select(rare)
-    found = statistics.with_intervals(saved_rule(dict(result.rule)).score(result.tally), Interval(resamples=400))
+    found = statistics.with_intervals(result.metric.score(result.tally), Interval(resamples=400))
     assert all(math.isnan(v) for v in found.class_intervals[1]["IoU"])
     assert not any(math.isnan(v) for v in found.class_intervals[0]["IoU"])
     assert [w.code for w in found.warnings if "1 (1)" in w.message] == ["rare-classes"]
@@ -227,7 +226,7 @@ def test_holm_passes_over_what_was_not_tested():
 
 @given(st.sampled_from(["semantic", "panoptic"]), seeds)
 def test_randomization_is_every_swap_at_six_images(task, seed):
-    a, b = (evidence_of(run_of(task, s, 6)) for s in (seed, seed + 1))
+    a, b = (reweighted(run_of(task, s, 6)) for s in (seed, seed + 1))
     p = randomization_p(a, b, Interval(resamples=64), np.arange(6))
     ones = np.ones((1, 6))
     observed = b.at(ones).values[0] - a.at(ones).values[0]
@@ -245,7 +244,7 @@ def test_randomization_is_every_swap_at_six_images(task, seed):
 
 def test_randomization_agrees_with_scipy_on_a_mean():
     """Pixel accuracy over images of one size is a mean, which scipy can permute too."""
-    first, second = (evidence_of(run_of("semantic", s, 8, classes=1, void=(255,))) for s in (1, 2))
+    first, second = (reweighted(run_of("semantic", s, 8, classes=1, void=(255,))) for s in (1, 2))
     for e, seed in ((first, 1), (second, 2)):
         e.rows[:] = 0
         e.rows[:, 0] = np.random.default_rng(seed).integers(0, 100, 8)
@@ -283,7 +282,7 @@ def test_no_difference_is_called_real_too_often(task):
     """Two systems of one distribution: P(p <= alpha) stays below alpha plus noise."""
     found = []
     for trial in range(120):
-        a, b = (evidence_of(run_of(task, 1000 * trial + s, 25)) for s in (0, 1))
+        a, b = (reweighted(run_of(task, 1000 * trial + s, 25)) for s in (0, 1))
         found.append(randomization_p(a, b, Interval(resamples=99, seed=trial), np.arange(25))[0])
     for alpha in (0.05, 0.1, 0.3):
         noise = 3 * math.sqrt(alpha * (1 - alpha) / len(found))
@@ -293,7 +292,7 @@ def test_no_difference_is_called_real_too_often(task):
 
 @given(tasks, seeds)
 def test_leaving_out_is_a_weight_of_none(task, seed):
-    evidence = evidence_of(run_of(task, seed, 7))
+    evidence = reweighted(run_of(task, seed, 7))
     block = np.array([0, 1, 1, 2, 3, 0, 3])
     found, expected = evidence.without(block, range(1, 4)), evidence.at(left_out(block, range(1, 4)))
     assert same(found.values, expected.values)

@@ -9,23 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segeval.metrics.diagnosis import (
-    border_split,
-    confusion_of,
-    diagnosis_tables,
-    frequent_confusions,
-    quality_loss,
-    taxonomy_of,
-    worst_images,
-)
+from segeval.metrics.diagnosis import Confusions, diagnosis_tables, frequent_confusions, part_of, worst_images
 from segeval.metrics.instance.errors import ERRORS, error_costs, threshold_curve
 from segeval.metrics.instance.rule import InstanceAP
+from segeval.metrics.panoptic.quality_loss import quality_loss
 from segeval.metrics.panoptic.rule import PanopticQuality
+from segeval.metrics.semantic.borders import border_split
 from segeval.metrics.semantic.rule import SemanticIoU
-from segeval.readers.coco.panoptic import from_arrays
 from segeval.results.result import Result
 from segeval.results.tables import to_text
 from segeval.samples.pairs import Pair
+from segeval.samples.panoptic import from_arrays
 from segeval.samples.taxonomy import Taxonomy
 from segeval.scoring.evaluation import score
 from tests.given.datasets import dataset
@@ -279,7 +273,7 @@ def test_kinds_of_panoptic_loss_by_hand():
     assert dog == {"segmentation": 0.0, "wrong class": 1.0, "missed": 0.0, "invented": 0.0}
     # Sky: one missed; the false one lies on a dog.
     assert sky == {"segmentation": 0.0, "wrong class": 0.5, "missed": 0.5, "invented": 0.0}
-    matrix = confusion_of(result)
+    matrix = part_of(result, Confusions).matrix
     assert matrix is not None
     assert matrix[:3, :].tolist() == [[1, 0, 0, 0, 0], [1, 0, 1, 0, 0], [0, 0, 0, 0, 1]]
 
@@ -288,7 +282,7 @@ def test_classes_keep_their_colours():
     taxonomy = Taxonomy((5, 2), ("b", "a"), None, ((1, 2, 3), (4, 5, 6)))
     rule = SemanticIoU(taxonomy)
     pair = Pair("x", np.full((2, 2), 5, np.uint8), np.full((2, 2), 2, np.uint8))
-    assert taxonomy_of(rule.score(rule.observe([pair]))) == taxonomy
+    assert rule.score(rule.observe([pair])).taxonomy == taxonomy
 
 
 # ---- instances -----------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from segeval.metrics.instance.rule import InstanceAP
-from segeval.metrics.reweighed import evidence_of
+from segeval.metrics.reweighting import reweighted
 from segeval.readers.coco.instances import CocoInstances, CocoResults
 from segeval.samples.pairs import Pair
 from tests.given.instance_problems import official, only, problem, write
@@ -69,7 +69,7 @@ def test_weights_are_pycocotools_on_repeated_images(tmp_path: Path) -> None:
         dt = CocoResults(predicted, gt, True)
         rule = InstanceAP(taxonomy=gt.taxonomy)
         run = rule.score(rule.observe(Pair(k, gt.load(k), dt.load(k)) for k in gt.keys()))
-        evidence = evidence_of(run)
+        evidence = reweighted(run)
         weights = [dict(zip(ids, times, strict=True))[key] for key in evidence.keys]
         figures = evidence.at(np.array([weights], np.float64))
         expected = official(again, found, "segm")

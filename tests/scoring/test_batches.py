@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from segeval import Accumulator, SegevalError, Taxonomy
 from segeval.metrics.semantic.rule import SemanticIoU
-from segeval.scoring import batches
+from segeval.scoring import waiting
 from segeval.scoring.batches import channel_values
 from tests.given.problems import CATEGORIES, PanopticProblem, colours, panoptic_problems
 
@@ -65,7 +65,7 @@ def as_if_on_device(monkeypatch: pytest.MonkeyPatch) -> None:
 def _pretend(patch: pytest.MonkeyPatch) -> None:
     from segeval.scoring.device.counting import Fetched
 
-    patch.setattr(batches, "on_device", lambda *sides: all(isinstance(s, torch.Tensor) for s in sides))
+    patch.setattr(waiting, "on_device", lambda *sides: all(isinstance(s, torch.Tensor) for s in sides))
     patch.setattr(Fetched, "ready", lambda self: False)  # still on its way
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from segeval import Accumulator, Taxonomy
-from segeval.scoring import batches
+from segeval.scoring import waiting
 from segeval.scoring.device import counting as torch_counting
 from segeval.scoring.device.counting import Fetched
 
@@ -75,7 +75,7 @@ def device(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         sent.append(len(array))
         return torch.empty(array.shape, dtype=torch.from_numpy(array).dtype, device=where)
 
-    monkeypatch.setattr(batches, "on_device", lambda *sides: all(isinstance(s, torch.Tensor) for s in sides))
+    monkeypatch.setattr(waiting, "on_device", lambda *sides: all(isinstance(s, torch.Tensor) for s in sides))
     monkeypatch.setattr(Fetched, "ready", lambda self: False)
     monkeypatch.setattr(torch_counting, "sent", counted)
     return sent

@@ -160,7 +160,9 @@ def test_collapse(tmp_path: Path) -> None:
 
 DRIVER = """
 import sys, time
-from segeval import evaluation, score, summing
+from segeval import score
+from segeval.evidence import sums as summing
+from segeval.scoring import evaluation
 summing.PART_SECONDS, evaluation.CHUNK = 0.0, 2
 pairs_of = evaluation.pairs_of
 def slow(source, keys, metric):

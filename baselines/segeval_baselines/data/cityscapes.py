@@ -6,7 +6,8 @@ from pathlib import Path
 
 from segeval.errors import SegevalError
 from segeval.samples.taxonomy import Taxonomy
-from segeval_baselines.data.samples import VOID, FolderPair
+from segeval_baselines.data.folders import FolderPair
+from segeval_baselines.data.samples import VOID
 
 IMAGE, LABELS = "_leftImg8bit.png", "_gtFine_labelIds.png"
 

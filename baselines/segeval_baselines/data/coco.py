@@ -15,7 +15,7 @@ from segeval.readers.classes import taxonomy_of_categories
 from segeval.readers.coco.instances import CocoInstances
 from segeval.readers.coco.panoptic import CocoPanoptic
 from segeval.readers.coco.tables import read_tables
-from segeval.samples.mask_decoding import dense_masks
+from segeval.samples.mask_runs import dense_masks
 from segeval.samples.pairs import Key
 from segeval.samples.taxonomy import Taxonomy
 from segeval.storage.json_files import integer, read_json

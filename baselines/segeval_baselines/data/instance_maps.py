@@ -11,19 +11,15 @@ from pathlib import Path
 import numpy as np
 
 from segeval.errors import SegevalError
-from segeval.readers.classes import read_classes
 from segeval.readers.maps.instances import InstanceFolder
-from segeval.samples.mask_decoding import dense_masks
+from segeval.samples.mask_runs import dense_masks
 from segeval.samples.pairs import Key
 from segeval.samples.taxonomy import Taxonomy
-from segeval_baselines.data.coco import CocoObjects, CocoPanopticObjects
-from segeval_baselines.data.objects import ObjectSample, ObjectSamples, thing_labels
+from segeval_baselines.data.objects import ObjectSample, thing_labels
 from segeval_baselines.data.samples import (
     IMAGE_EXTENSIONS,
     LABEL_EXTENSIONS,
-    SCENES,
     SPLITS,
-    VOID,
     files_by_stem,
     listed_stems,
     read_image,
@@ -85,96 +81,7 @@ class InstanceMaps:
         return ObjectSample(image, masks[kept], labels[kept], columns.crowd[rows].astype(bool)[kept])
 
 
-@dataclass(frozen=True)
-class ObjectScenes:
-    """The demo's synthetic street scenes with their things and crowds.
-
-    Parameters
-    ----------
-    split
-        Decides the seed: the scenes of `datasets.Scenes`.
-    count
-        How many.
-    """
-
-    split: str
-    count: int
-
-    @property
-    def name(self) -> str:
-        """For reports."""
-        return f"scenes {self.split}"
-
-    @property
-    def taxonomy(self) -> Taxonomy:
-        """The scenes' classes."""
-        from segeval.scenes import CLASSES
-
-        return CLASSES
-
-    def keys(self) -> Sequence[str]:
-        """Numbers, as text."""
-        return [f"{k:04d}" for k in range(self.count)]
-
-    def image_ids(self) -> Mapping[str, Key | None]:
-        """The numbers."""
-        return {f"{k:04d}": k for k in range(self.count)}
-
-    def load(self, key: str) -> ObjectSample:
-        """Draw a scene."""
-        from segeval.scenes import make_scene
-
-        scene = make_scene(int(key), seed=1000 + SPLITS.index(self.split))
-        label = thing_labels(self.taxonomy)
-        semantic = np.full(scene.labels.shape, VOID, np.uint8)
-        for position, value in enumerate(self.taxonomy.ids):
-            semantic[scene.labels == value] = position
-        things = [s for s in scene.segments if s.isthing]
-        masks = scene.ids == np.array([s.id for s in things], np.int32)[:, None, None]
-        labels = np.array([label[s.category] for s in things], np.int64)
-        return ObjectSample(scene.image, masks, labels, np.array([s.iscrowd for s in things], bool), semantic)
-
-
-def open_objects(data: str, split: str, classes: str | None = None) -> ObjectSamples:
-    """One split of a data set with objects.
-
-    Parameters
-    ----------
-    data
-        ``coco:PATH`` (``annotations/instances_SPLIT*.json`` and the images), ``coco_panoptic:PATH`` (the same with
-        ``panoptic_SPLIT*.json`` and PNGs), ``coco_panoptic:PATH,supercategories``, ``nuclei:PATH`` (``index.csv`` with
-        id, file and split, ``images``, ``masks``), ``instances:PATH`` (``images``, ``masks`` of instance ids, lists
-        ``train.txt``, ``val.txt``, ``test.txt`` of stems), or ``scenes[:COUNT]``.
-    split
-        ``train``, ``val`` or ``test``.
-    classes
-        Replaces the data set's own list of classes; ``instances`` has one class without it.
-
-    Raises
-    ------
-    SegevalError
-        If something is absent; the message says what.
-    """
-    kind, _, rest = data.partition(":")
-    if split not in SPLITS:
-        raise SegevalError(f"there is no split {split!r}", remedy=f"take {', '.join(SPLITS)}")
-    taxonomy = read_classes(classes)[0] if classes else None
-    place, _, option = rest.partition(",")
-    if kind == "scenes" and (not rest or rest.isdigit()):
-        return ObjectScenes(split, int(rest) if rest and split == "train" else SCENES[split])
-    if kind == "coco" and rest:
-        return CocoObjects.open(Path(rest), split, taxonomy)
-    if kind == "coco_panoptic" and place and option in ("", "supercategories"):
-        return CocoPanopticObjects.open(Path(place), split, taxonomy, coarse=bool(option))
-    if kind == "nuclei" and rest:
-        return _nuclei(Path(rest), split, taxonomy or NUCLEI)
-    if kind == "instances" and rest:
-        return _instances(Path(rest), split, taxonomy or Taxonomy((0,), ("object",), (True,)))
-    known = "coco:PATH, coco_panoptic:PATH[,supercategories], nuclei:PATH, instances:PATH or scenes"
-    raise SegevalError(f"{data!r} names no data with objects", remedy=f"give {known}")
-
-
-def _nuclei(root: Path, split: str, taxonomy: Taxonomy) -> InstanceMaps:
+def open_nuclei(root: Path, split: str, taxonomy: Taxonomy) -> InstanceMaps:
     index = root / "index.csv"
     try:
         with index.open(newline="", encoding="utf-8") as stream:
@@ -193,7 +100,7 @@ def _nuclei(root: Path, split: str, taxonomy: Taxonomy) -> InstanceMaps:
     return _maps(f"{root.name} {split}", root, list(chosen), taxonomy, chosen)
 
 
-def _instances(root: Path, split: str, taxonomy: Taxonomy) -> InstanceMaps:
+def open_instances(root: Path, split: str, taxonomy: Taxonomy) -> InstanceMaps:
     listing = root / f"{split}.txt"
     lists = [other for other in SPLITS if (root / f"{other}.txt").is_file()]
     if not listing.is_file() and lists:
@@ -215,6 +122,3 @@ def _maps(
                 raise SegevalError("no file for this image", file=root / folder, key=key, remedy="add it")
     truth = InstanceFolder({k: maps[k] for k in keys}, "truth", taxonomy)
     return InstanceMaps(name, {k: pictures[k] for k in keys}, truth, taxonomy, ids)
-
-
-__all__ = ["NUCLEI", "InstanceMaps", "ObjectSample", "ObjectSamples", "ObjectScenes", "open_objects"]

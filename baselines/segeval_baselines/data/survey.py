@@ -13,7 +13,8 @@ import numpy as np
 
 from segeval.errors import SegevalError
 from segeval.storage.files import write_atomic
-from segeval_baselines.data.samples import VOID, FolderPair, Samples
+from segeval_baselines.data.folders import FolderPair
+from segeval_baselines.data.samples import VOID, Samples
 
 
 @dataclass(frozen=True)

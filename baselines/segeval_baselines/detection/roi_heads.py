@@ -23,7 +23,7 @@ from segeval_baselines.ops.nms import batched_nms
 from segeval_baselines.ops.roi_align import pyramid_roi_align, roi_align
 
 if TYPE_CHECKING:
-    from segeval_baselines.training.object_batches import Target
+    from segeval_baselines.detection.targets import Target
 
 BOX_WEIGHTS = (10.0, 10.0, 5.0, 5.0)
 """Factors on a region's deltas (Girshick, ICCV 2015), which bring them to about unit variance."""

@@ -20,7 +20,7 @@ from segeval_baselines.layers.blocks import Size, size_of
 from segeval_baselines.layers.fpn import STRIDES, PyramidBackbone, extra_level, padded
 
 if TYPE_CHECKING:
-    from segeval_baselines.training.object_batches import Target
+    from segeval_baselines.detection.targets import Target
 
 ANCHORS = ((32.0,), (64.0,), (128.0,), (256.0,), (512.0,))
 """Sides of the anchors of P2 to P6, in pixels; the paper's."""

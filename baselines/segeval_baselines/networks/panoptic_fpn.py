@@ -21,7 +21,7 @@ from segeval_baselines.networks.mask_rcnn import MaskRCNN
 from segeval_baselines.ops.paste import paste_masks
 
 if TYPE_CHECKING:
-    from segeval_baselines.training.object_batches import Target
+    from segeval_baselines.detection.targets import Target
 
 _PASTED = 32  # masks of an image's size that are in memory at a time
 

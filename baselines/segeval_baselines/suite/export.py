@@ -17,9 +17,10 @@ from PIL import Image
 from segeval.errors import SegevalError
 from segeval.storage.files import write_atomic, write_json
 from segeval.storage.json_files import read_json
+from segeval_baselines.data.folders import FolderPair
 from segeval_baselines.data.object_truth import export_images, export_truth
 from segeval_baselines.data.objects import ObjectSamples
-from segeval_baselines.data.samples import VOID, FolderPair, Samples
+from segeval_baselines.data.samples import VOID, Samples
 from segeval_baselines.prediction.labels import png
 from segeval_baselines.suite.ledger import digest_of
 

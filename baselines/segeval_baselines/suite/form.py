@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from segeval.errors import SegevalError
-from segeval_baselines.prediction.object_references import OBJECT_REFERENCES
-from segeval_baselines.prediction.references import REFERENCES
+from segeval_baselines.prediction.references import OBJECT_REFERENCES, REFERENCES
 from segeval_baselines.recipes import Recipe
 from segeval_baselines.training.jobs import Budget, Job
 from segeval_baselines.zoo import architecture, preset_of

@@ -15,15 +15,14 @@ from numpy.typing import NDArray
 from segeval.results.result import Result
 from segeval.scoring.evaluation import score
 from segeval_baselines.checkpoints.checkpoint import Checkpoint
-from segeval_baselines.data.instance_maps import open_objects
 from segeval_baselines.data.objects import ObjectSamples
-from segeval_baselines.data.samples import IMAGE_EXTENSIONS, Samples, files_by_stem, open_split
+from segeval_baselines.data.samples import IMAGE_EXTENSIONS, Samples, files_by_stem
+from segeval_baselines.data.splits import open_objects, open_split
 from segeval_baselines.prediction.inference import WHOLE, Predictor
 from segeval_baselines.prediction.labels import Outputs, predict_folder
 from segeval_baselines.prediction.object_inference import ObjectPredictor
-from segeval_baselines.prediction.object_references import predict_object_reference
 from segeval_baselines.prediction.objects import ObjectOutputs, predict_objects, read_image_ids
-from segeval_baselines.prediction.references import predict_reference
+from segeval_baselines.prediction.references import predict_object_reference, predict_reference
 from segeval_baselines.prediction.separation import SeparatingPredictor
 from segeval_baselines.suite.export import Exported, export, export_objects, fingerprint, fingerprint_of_objects
 from segeval_baselines.suite.form import DataSet

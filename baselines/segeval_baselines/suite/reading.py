@@ -12,8 +12,7 @@ from typing import Any, TypeVar
 
 from segeval.errors import SegevalError
 from segeval_baselines.data.samples import SPLITS
-from segeval_baselines.prediction.object_references import OBJECT_REFERENCES
-from segeval_baselines.prediction.references import REFERENCES
+from segeval_baselines.prediction.references import OBJECT_REFERENCES, REFERENCES
 from segeval_baselines.prediction.watershed import METHODS
 from segeval_baselines.recipes import Recipe
 from segeval_baselines.suite.form import DataSet, Member, Suite, nearest, task_of

@@ -11,7 +11,6 @@ from typing import Any
 
 from segeval.comparison.ranking import COLUMNS, Board, letter_groups, rank_runs
 from segeval.errors import SegevalError
-from segeval.metrics.diagnosis import taxonomy_of
 from segeval.results.result import Result
 from segeval.statistics.resampling import Interval
 from segeval_baselines.suite.form import Member, Suite
@@ -82,7 +81,7 @@ class Row:
 
 def things_iou(result: Result) -> float:
     """Mean IoU over the things that are defined; NaN where the classes don't tell things from stuff."""
-    taxonomy = taxonomy_of(result)
+    taxonomy = result.taxonomy
     if taxonomy.things is None:
         return math.nan
     things = {i for i, thing in zip(taxonomy.ids, taxonomy.things, strict=True) if thing}

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 
 from segeval.results.result_tables import between
 from segeval.results.tables import DASH, Table, percent
-from segeval_baselines.prediction.object_references import OBJECT_REFERENCES
-from segeval_baselines.prediction.references import REFERENCES
+from segeval_baselines.prediction.references import OBJECT_REFERENCES, REFERENCES
 from segeval_baselines.suite.form import Suite
 from segeval_baselines.suite.runs import LEAST_SCORE
 from segeval_baselines.suite.standing import THINGS, Row, Standing

@@ -17,15 +17,14 @@ from segeval.errors import SegevalError
 from segeval.storage.files import write_atomic
 from segeval_baselines.checkpoints.checkpoint import Checkpoint, load_checkpoint
 from segeval_baselines.checkpoints.weights import IMAGENET, LoadReport, load_weights
-from segeval_baselines.data.samples import open_split
 from segeval_baselines.group import Group, joined
 from segeval_baselines.prediction.inference import normalise
-from segeval_baselines.training.courses import Course, SemanticCourse
 from segeval_baselines.training.history import Board, Entry, write_history
 from segeval_baselines.training.jobs import Job
+from segeval_baselines.training.opening import open_course
 from segeval_baselines.training.optimisers import Average, make_optimiser, set_rate
 from segeval_baselines.training.state import Moment, Report, State, interruptions
-from segeval_baselines.zoo import architecture, build
+from segeval_baselines.zoo import build
 
 ENTRIES = 50
 """History entries of a training."""
@@ -234,25 +233,6 @@ class _Loop:
         if improved:
             Checkpoint(*parts, notes=notes).save(self.folder / "best.pt")
         write_history(self.folder, state.history)
-
-
-def open_course(job: Job, device: torch.device) -> Course:
-    """What a job's network is trained on, by the network's task."""
-    task = architecture(job.model).task
-    if task == "semantic":
-        return SemanticCourse(job, device)
-    from segeval_baselines.training.object_course import ObjectCourse
-
-    return ObjectCourse(job, task)
-
-
-def training_images(model: str, data: str, classes: str | None) -> int:
-    """How many images a network of this name is trained on."""
-    if architecture(model).task == "semantic":
-        return len(open_split(data, "train", classes).keys())
-    from segeval_baselines.data.instance_maps import open_objects
-
-    return len(open_objects(data, "train", classes).keys())
 
 
 def _on_cpu(weights: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -14,18 +14,11 @@ from torch import Tensor
 from segeval_baselines.data.augment import jitter, read_bilinear, read_nearest, scaled_size, view_grid
 from segeval_baselines.data.objects import ObjectSample, ObjectSamples
 from segeval_baselines.data.samples import VOID
+from segeval_baselines.detection.targets import Target
 from segeval_baselines.layers.blocks import Size
 from segeval_baselines.ops.boxes import mask_boxes
 from segeval_baselines.recipes import Recipe
 from segeval_baselines.training.batches import Kept, Order, run_ahead
-
-
-class Target(NamedTuple):
-    """The objects of one view: boxes (n, 4) of float32, labels (n,) of int64, masks (n, h, w) of uint8."""
-
-    boxes: Tensor
-    labels: Tensor
-    masks: Tensor
 
 
 class ObjectBatch(NamedTuple):

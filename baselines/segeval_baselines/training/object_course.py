@@ -9,16 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from segeval.errors import SegevalError
-from segeval_baselines.data.instance_maps import open_objects
 from segeval_baselines.data.objects import ObjectSamples
 from segeval_baselines.data.samples import VOID
+from segeval_baselines.data.splits import open_objects
+from segeval_baselines.detection.targets import Target
 from segeval_baselines.group import Group
 from segeval_baselines.prediction.object_inference import ObjectPredictor
 from segeval_baselines.training.courses import Colours
 from segeval_baselines.training.jobs import Job
-from segeval_baselines.training.object_batches import ObjectBatch, ObjectStream, Target
-from segeval_baselines.training.object_validation import validate_objects
-from segeval_baselines.training.validation import spaced
+from segeval_baselines.training.object_batches import ObjectBatch, ObjectStream
+from segeval_baselines.training.validation import spaced, validate_objects
 
 _COLOURED = 100  # images whose colours are counted: objects are slow to decode, and the mean is soon known
 

@@ -8,7 +8,7 @@ from typing import Any
 from segeval.checking.checking import Report, check
 from segeval.checking.finding import Finding
 from segeval.errors import SegevalError
-from segeval.storage.remote import task_at
+from segeval.readers.fetching import task_at
 from segeval_cli.commands.score import add_inputs, add_task_options, chosen_options, reading_options
 from segeval_cli.options.progress import progress_bar
 from segeval_cli.options.usage import at_least

@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segeval.errors import SegevalError
-from segeval.metrics.metric import options
+from segeval.metrics.options import options
 from segeval.metrics.tasks import TASKS, reads_of, rule_of
 from segeval.readers.classes import read_map
+from segeval.readers.fetching import task_at
 from segeval.readers.formats import FORMATS, check_format, format_of
 from segeval.readers.pairing import MISSING as POLICIES
 from segeval.results.result import Result
 from segeval.results.tables import Table, to_csv
 from segeval.scoring.evaluation import score
 from segeval.storage.files import require_writable, write_atomic
-from segeval.storage.remote import task_at
 from segeval_cli.options.gates import add_gate_options, gate_code
 from segeval_cli.options.intervals import add_interval_options, check_early, slices_of, with_intervals
 from segeval_cli.options.progress import print_cautions, progress_bar
@@ -223,10 +223,9 @@ def rendered(result: Result, slices: Slices | None, form: str) -> str:
 
 def per_image_table(result: Result) -> Table:
     """Every image's figures, worst first, unrounded."""
-    from segeval.metrics.tasks import saved_rule
 
     assert result.tally is not None
-    rows = saved_rule(dict(result.rule)).per_image(result.tally)
+    rows = result.metric.per_image(result.tally)
     names = tuple(rows[0]) if rows else ("image",)
 
     def cell(value: Any) -> str:

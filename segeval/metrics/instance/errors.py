@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from segeval.evidence.rows import Rows
 from segeval.evidence.tally import Tally
 from segeval.metrics.instance.kinds import KINDS
-from segeval.metrics.instance.rule import InstanceAP
 from segeval.metrics.means import ratio
-from segeval.metrics.tasks import saved_rule
 from segeval.results.result import Result
+
+if TYPE_CHECKING:
+    from segeval.metrics.instance.rule import InstanceAP
 
 # The kinds of error, in the order in which they are shown.
 ERRORS = ("class", "localisation", "both", "duplicate", "background", "missed")
@@ -72,11 +73,11 @@ class ThresholdCurve:
 
 
 def threshold_curve(result: Result) -> ThresholdCurve | None:
-    """Precision, recall and F1 at every score threshold; None for other tasks."""
+    """Precision, recall and F1 at every score threshold; None if the run kept no rows."""
     tally = result.tally
-    if result.task != "instance" or tally is None:
+    if tally is None:
         return None
-    rule: InstanceAP = saved_rule(dict(result.rule))
+    rule: InstanceAP = result.metric
     rows = tally.tables["detections"]
     bit = np.uint64(rule.iou_thresholds.index(0.5) if 0.5 in rule.iou_thresholds else 0)
     counted = rows["ignored"][:, 0] >> bit & np.uint64(1) == 0
@@ -97,7 +98,7 @@ def error_costs(result: Result) -> ErrorCosts | None:
     tally = result.tally
     if tally is None or "kinds" not in tally.tables:
         return None
-    rule: InstanceAP = saved_rule(dict(result.rule))
+    rule: InstanceAP = result.metric
     plain = replace(rule, iou_thresholds=(0.5,), area_ranges=(), max_dets=(rule.max_dets[-1],), diagnose=False)
     ids = tuple(sorted(rule.taxonomy_of(tally).ids))
     kinds, unmet = tally.tables["kinds"], tally.tables["unmet"]

@@ -40,7 +40,7 @@ class Terms(NamedTuple):
         return 1 if len(self.ranges) * len(self.thresholds) <= 64 else len(self.ranges)
 
 
-class Evidence(NamedTuple):
+class Observed(NamedTuple):
     """The rows of a chunk: image positions count from its first image."""
 
     detections: dict[str, Array]
@@ -51,7 +51,7 @@ class Evidence(NamedTuple):
     unmet: dict[str, Array]
 
 
-def observe_chunk(pairs: Sequence[Pair], terms: Terms, runs: Runs) -> Evidence:
+def observe_chunk(pairs: Sequence[Pair], terms: Terms, runs: Runs) -> Observed:
     """Match the images of some pairs, whose truths share one set of columns, and so do their predictions.
 
     Raises
@@ -104,7 +104,7 @@ def _located(bad: BadInstanceError, pairs: Sequence[Pair], side: Side, name: str
     return SegevalError(f"{name} {which} {bad.problem}", file=file, key=pair.key, remedy=bad.remedy)
 
 
-def _evidence(truth: Side, prediction: Side, terms: Terms, runs: Runs, images: int) -> Evidence:
+def _evidence(truth: Side, prediction: Side, terms: Terms, runs: Runs, images: int) -> Observed:
     from segeval.kernels.counting import matching
 
     t, p = truth.columns, prediction.columns
@@ -181,7 +181,7 @@ def _evidence(truth: Side, prediction: Side, terms: Terms, runs: Runs, images: i
     def per_image(image: Array) -> Array:
         return np.bincount(image, minlength=images)
 
-    return Evidence(
+    return Observed(
         {
             "image": prediction.image[kept],
             "class": classes[sequence],
@@ -235,7 +235,7 @@ def image_digests(images: Sequence[tuple[Key, int, int]], contents: NDArray[np.u
     return state ^ (state >> np.uint64(32))
 
 
-def tables_of(chunks: Sequence[Evidence], firsts: Sequence[int], terms: Terms) -> dict[str, Rows]:
+def tables_of(chunks: Sequence[Observed], firsts: Sequence[int], terms: Terms) -> dict[str, Rows]:
     """The tally's tables from chunks, each with the position of its first image."""
     areas, words = len(terms.ranges), terms.words
     shapes: dict[str, tuple[tuple[str, Any, tuple[int, ...], bool], ...]] = {

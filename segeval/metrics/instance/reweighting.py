@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segeval.evidence.tally import Tally
-from segeval.metrics.instance.rule import RECALLS, InstanceAP, places
-from segeval.metrics.reweighting import Evidence, Figures
+from segeval.metrics.instance.figures import RECALLS
+from segeval.metrics.reweighting import Figures, Reweighted, left_out
 from segeval.samples.pairs import Key
-from segeval.statistics.resampling import left_out
+from segeval.samples.taxonomy import positions
+
+if TYPE_CHECKING:
+    from segeval.metrics.instance.rule import InstanceAP
 
 INSTANCE_FIGURES = ("AP", "AP50", "AP75")
 
@@ -23,7 +26,7 @@ Array = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
-class DetectionEvidence:
+class ReweightedDetections:
     """Detections by class and descending score, and the truths of each image and class."""
 
     rule: InstanceAP
@@ -53,7 +56,7 @@ class DetectionEvidence:
         """The figures without one block of images at a time; `block` (images) says which block each is in."""
         return self.at(left_out(block, indices))
 
-    def exchanged(self, other: Evidence, swaps: NDArray[np.float64]) -> tuple[Figures, Figures] | None:
+    def exchanged(self, other: Reweighted, swaps: NDArray[np.float64]) -> tuple[Figures, Figures] | None:
         """None: swapping detections would take the scores of two systems for exchangeable."""
         return None
 
@@ -112,15 +115,15 @@ class _Space:
         return view[..., np.where(self.shown >= 0, self.shown, view.shape[-1] - 1)]
 
 
-def detections_of(rule: InstanceAP, tally: Tally) -> DetectionEvidence:
+def detections_of(rule: InstanceAP, tally: Tally) -> ReweightedDetections:
     """The rows of a run, sorted as its score sorts them."""
     taxonomy = rule.taxonomy_of(tally)
     ids = np.array(sorted(taxonomy.ids), np.int64)
     detections, truths = tally.tables["detections"], tally.tables["truths"]
-    place = places(detections["class"], ids)
+    place = positions(detections["class"], ids)
     order = np.argsort(-detections["score"], kind="stable")
     order = order[np.argsort(place[order], kind="stable")]
-    truth_place = places(truths["class"], ids)
+    truth_place = positions(truths["class"], ids)
     presence = np.zeros((len(tally.keys), len(ids) + 1), bool)
     counted = truths["truths"][:, 0] > 0
     presence[truths.image[counted], truth_place[counted]] = True
@@ -128,7 +131,7 @@ def detections_of(rule: InstanceAP, tally: Tally) -> DetectionEvidence:
         "precision": np.zeros((len(rule.iou_thresholds), 1, 0, 1 + len(rule.area_ranges), len(rule.max_dets))),
         "recall": np.zeros((len(rule.iou_thresholds), 0, 1 + len(rule.area_ranges), len(rule.max_dets))),
     }
-    return DetectionEvidence(
+    return ReweightedDetections(
         rule=rule,
         keys=tally.keys,
         values=tuple(rule.values(nothing)),

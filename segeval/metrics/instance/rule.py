@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -12,26 +12,32 @@ from numpy.typing import NDArray
 
 from segeval.errors import Caution, SegevalError
 from segeval.evidence.tally import Tally, in_order
-from segeval.metrics.instance.matching import CHUNK, Evidence, Terms, image_digests, observe_chunk, tables_of
-from segeval.metrics.metric import area_range, named_ranges, option, real_numbers, rule_to_dict, whole_numbers
+from segeval.metrics.instance.errors import ErrorCosts, ThresholdCurve, error_costs, threshold_curve
+from segeval.metrics.instance.figures import best_cut, curves_of, mean_of, values_of
+from segeval.metrics.instance.matching import CHUNK, Observed, Terms, image_digests, observe_chunk, tables_of
+from segeval.metrics.instance.reweighting import ReweightedDetections, detections_of
+from segeval.metrics.metric import Metric
+from segeval.metrics.options import area_range, named_ranges, option, real_numbers, rule_to_dict, whole_numbers
+from segeval.results.figures import Figure
 from segeval.results.result import Result
 from segeval.results.signature import Signature
+from segeval.results.tables import Table, percent
 from segeval.samples.decoding import Runs
+from segeval.samples.instances import Instances
 from segeval.samples.masks import as_instances
-from segeval.samples.pairs import Instances, Key, Pair
-from segeval.samples.taxonomy import Taxonomy
+from segeval.samples.pairs import Key, Pair
+from segeval.samples.taxonomy import Taxonomy, positions
 from segeval.version import __version__
 
 # The official scorer's own expressions: their last bits decide who reaches a threshold.
 IOU_THRESHOLDS = tuple(np.linspace(0.5, 0.95, 10).tolist())
-RECALLS = np.linspace(0.0, 1.0, 101)
 ALL_AREAS = (0.0, 1e10)
 AREA_RANGES = (("s", 0.0, 1024.0), ("m", 1024.0, 9216.0), ("l", 9216.0, 1e10))
 MOST_THRESHOLDS = 64
 
 
 @dataclass(frozen=True)
-class InstanceAP:
+class InstanceAP(Metric):
     """Average precision over classes, IoU thresholds and recall levels (Lin et al. 2014, the COCO evaluation).
 
     Within an image and class detections in descending order of score take, at each IoU threshold, the free truth of
@@ -43,6 +49,20 @@ class InstanceAP:
 
     task: ClassVar[str] = "instance"
     headline: ClassVar[str] = "AP"
+    reads: ClassVar[str] = "instance"
+    title: ClassVar[str] = "Instance segmentation"
+    class_figures: ClassVar[tuple[str, ...]] = ("AP", "AP50", "AP75")
+    shown: ClassVar[tuple[str, ...]] = ("AP", "AP50", "AP75", "APs", "APm", "APl")
+    image_figure: ClassVar[str] = "F1"
+    figures: ClassVar[Mapping[str, Figure]] = {
+        "AP": Figure("average precision over IoU 0.50 to 0.95"),
+        "AP50": Figure("average precision at IoU 0.50"),
+        "AP75": Figure("average precision at IoU 0.75"),
+    }
+    diagnoses: ClassVar[Mapping[type, Callable[[Result], Any]]] = {
+        ErrorCosts: error_costs,
+        ThresholdCurve: threshold_curve,
+    }
     # An image takes a twentieth of a millisecond, so that adding up small chunks would show.
     chunks_at_once: ClassVar[int] = 16
 
@@ -124,7 +144,7 @@ class InstanceAP:
         terms, runs = self._terms, Runs()
         keys: list[Key] = []
         digests: list[NDArray[np.uint64]] = [np.zeros(0, np.uint64)]
-        chunks: list[Evidence] = []
+        chunks: list[Observed] = []
         firsts: list[int] = []
         most = CHUNK if terms.masks else 4 * CHUNK
         for chunk in _chunks((_ready(pair) for pair in pairs), most):
@@ -148,42 +168,10 @@ class InstanceAP:
         return Taxonomy(tuple(np.unique(tally.tables["truths"]["class"]).tolist()))
 
     def curves(self, tally: Tally, taxonomy: Taxonomy) -> dict[str, NDArray[Any]]:
-        """Arrays `precision` and `scores` (T, R, K, A, M) and `recall` (T, K, A, M), NaN where a class has no truth.
-
-        The axes are IoU thresholds, recall levels, classes by ascending id, area ranges (the first is every area) and
-        `max_dets`.
-        """
-        from segeval.kernels.counting import curves
-
+        """As `figures.curves_of`, classes by ascending id."""
         ids = np.array(sorted(taxonomy.ids), np.int64)
-        detections, truths = tally.tables["detections"], tally.tables["truths"]
-        place = places(detections["class"], ids)
-        # Rows lie by image and rank; stable sorts keep that order among equal scores.
-        order = np.argsort(-detections["score"], kind="stable")
-        order = order[np.argsort(place[order].astype(np.uint16 if len(ids) < 2**16 else np.int64), kind="stable")]
-        counts = np.bincount(place, minlength=len(ids) + 1)[: len(ids)]
-        total = np.zeros((len(ids) + 1, truths["truths"].shape[1]), np.int64)
-        np.add.at(total, places(truths["class"], ids), truths["truths"])
-        sizes = (len(self.iou_thresholds), len(RECALLS), len(ids), total.shape[1], len(self.max_dets))
-        precision, scores = np.full(sizes, np.nan), np.full(sizes, np.nan)
-        recall = np.full((sizes[0], *sizes[2:]), np.nan)
-        widest = (sizes[0], int(counts.max(initial=0)))
-        curves.accumulate(
-            np.concatenate([[0], np.cumsum(counts)]),
-            order,
-            *(detections[c] for c in ("rank", "score", "matched", "ignored")),
-            total[:-1],
-            np.array(self.max_dets, np.int64),
-            RECALLS,
-            precision,
-            recall,
-            scores,
-            np.zeros(len(RECALLS), np.int64),
-            np.zeros(widest, np.int64),
-            np.zeros(widest, np.float64),
-            *(np.zeros(sizes[0], np.int64) for _ in range(2)),
-        )
-        return {"precision": precision, "recall": recall, "scores": scores}
+        tables = tally.tables["detections"], tally.tables["truths"]
+        return curves_of(*tables, ids, len(self.iou_thresholds), self.max_dets)
 
     def score(self, tally: Tally) -> Result:
         """The COCO numbers, AP of each class, and the curves behind them."""
@@ -204,32 +192,22 @@ class InstanceAP:
 
     def values(self, curves: dict[str, NDArray[Any]]) -> dict[str, float]:
         """Headline numbers of the curves: means over what is defined, added in the official scorer's order."""
-        precision, recall = curves["precision"], curves["recall"]
-        names = [name for name, _, _ in self.area_ranges]
-        ap = precision[..., 0, -1]
-        if self.protocol == "pycocotools":  # which looks for 100 whatever the largest is
-            ap = precision[..., 0, self.max_dets.index(100)] if 100 in self.max_dets else ap[:0]
-        values = {"AP": _mean(ap)}
-        for name, threshold in (("AP50", 0.5), ("AP75", 0.75)):
-            values[name] = _mean(precision[np.array(self.iou_thresholds) == threshold][..., 0, -1])
-        values |= {f"AP{name}": _mean(precision[..., a + 1, -1]) for a, name in enumerate(names)}
-        values |= {f"AR{most}": _mean(recall[..., 0, m]) for m, most in enumerate(self.max_dets)}
-        values |= {f"AR{name}": _mean(recall[..., a + 1, -1]) for a, name in enumerate(names)}
-        return values
+        areas = tuple(name for name, _, _ in self.area_ranges)
+        return values_of(curves, self.iou_thresholds, areas, self.max_dets, self.protocol == "pycocotools")
 
     def _per_class(self, tally: Tally, taxonomy: Taxonomy, precision: NDArray[Any]) -> list[dict[str, Any]]:
         ids = np.array(sorted(taxonomy.ids), np.int64)
         thresholds = np.array(self.iou_thresholds)
         detections, truths = tally.tables["detections"], tally.tables["truths"]
-        found = np.bincount(places(detections["class"], ids), minlength=len(ids) + 1)
+        found = np.bincount(positions(detections["class"], ids), minlength=len(ids) + 1)
         present = np.bincount(
-            places(truths["class"], ids), weights=truths["truths"][:, 0] + truths["crowds"], minlength=len(ids) + 1
+            positions(truths["class"], ids), weights=truths["truths"][:, 0] + truths["crowds"], minlength=len(ids) + 1
         )
         rows = []
         for k, class_id in enumerate(ids.tolist()):
             own = precision[:, :, k, 0, -1]
-            row = {"id": class_id, "name": taxonomy.names[taxonomy.index_of(class_id)], "AP": _mean(own)}
-            row |= {name: _mean(own[thresholds == t]) for name, t in (("AP50", 0.5), ("AP75", 0.75))}
+            row = {"id": class_id, "name": taxonomy.names[taxonomy.index_of(class_id)], "AP": mean_of(own)}
+            row |= {name: mean_of(own[thresholds == t]) for name, t in (("AP50", 0.5), ("AP75", 0.75))}
             rows.append(row | {"truths": int(present[k]), "detections": int(found[k])})
         return rows
 
@@ -238,6 +216,18 @@ class InstanceAP:
         choices: list[tuple[str, object]] = [("classes", self.taxonomy_of(tally).label()), *self.observing()]
         choices += [("images", len(tally)), ("truth", tally.digest[:8]), ("segeval", __version__)]
         return Signature.of("AP", choices)
+
+    def summary(self, result: Result) -> Table:
+        """Twelve numbers in one line run off a terminal: precision above, recall below."""
+        names = tuple(result.values)
+        half = len(names) // 2
+        pairs = zip(names[:half], names[half:], strict=False)
+        rows = [(a, percent(result.values[a]), b, percent(result.values[b])) for a, b in pairs]
+        return Table(("", "%", "", "%"), tuple(rows), left=(0, 2))
+
+    def reweighted(self, tally: Tally) -> ReweightedDetections:
+        """As `Metric.reweighted`."""
+        return detections_of(self, tally)
 
     def per_image(self, tally: Tally) -> list[dict[str, Any]]:
         """One row an image, lowest F1 first.
@@ -252,7 +242,7 @@ class InstanceAP:
         wanted = np.zeros(len(tally.keys), np.int64)
         truths = tally.tables["truths"]
         np.add.at(wanted, truths.image, truths["truths"][:, 0])
-        cut = _best_cut(rows["score"][counted], true[counted], int(wanted.sum()))
+        cut = best_cut(rows["score"][counted], true[counted], int(wanted.sum()))
         kept = counted & (rows["score"] >= cut)
         tp, taken = (np.bincount(rows.image[which], minlength=len(tally.keys)) for which in (true & kept, kept))
         table = []
@@ -321,30 +311,6 @@ def _chunks(pairs: Iterable[Pair], most: int) -> Iterator[list[Pair]]:
         chunk.append(pair)
     if chunk:
         yield chunk
-
-
-def places(classes: NDArray[Any], ids: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Positions of class ids among sorted ids; len(ids) where a class is not among them."""
-    if not len(ids):
-        return np.zeros(len(classes), np.int64)
-    place = np.searchsorted(ids, classes)
-    return np.where(ids[np.minimum(place, len(ids) - 1)] == classes, place, len(ids))
-
-
-def _mean(values: NDArray[np.float64]) -> float:
-    defined = values[~np.isnan(values)]
-    return float(np.mean(defined)) if defined.size else float("nan")
-
-
-def _best_cut(scores: NDArray[np.float64], true: NDArray[np.bool_], wanted: int) -> float:
-    """The lowest score to keep so that F1 over all images is largest; the highest such score under ties."""
-    if not len(scores):
-        return 0.0
-    order = np.argsort(-scores, kind="stable")
-    hits = np.cumsum(true[order])
-    last = np.append(scores[order][1:] != scores[order][:-1], True)  # a cut keeps all equal scores
-    f1 = 2 * hits[last] / (np.flatnonzero(last) + 1 + wanted)
-    return float(scores[order][last][np.argmax(f1)])
 
 
 def _listed(values: Iterable[float]) -> str:

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from segeval.evidence.rows import join_iou
 from segeval.metrics.means import mean_over_classes, ratio
 
+COUNTS = ("tp", "fp", "fn", "iou_high", "iou_low")
+
 
 def figures(counts: dict[str, NDArray[np.int64]]) -> dict[str, NDArray[np.float64]]:
     """PQ, SQ and RQ of each class (..., K); NaN for a class without tp, fp and fn, SQ 0 for one without tp."""

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from segeval.errors import SegevalError
 from segeval.metrics.panoptic.maps import colours, overlaps, require_agreement
 from segeval.samples.labels import crc_of
-from segeval.samples.pairs import Counted, Key, Pair, Segments
-from segeval.samples.taxonomy import Taxonomy
+from segeval.samples.pairs import Counted, Key, Pair
+from segeval.samples.panoptic import Segments
+from segeval.samples.taxonomy import Taxonomy, positions
 
 Ints = NDArray[np.int64]
 
@@ -141,12 +142,8 @@ def _table(segments: Sequence[Segments], taxonomy: Taxonomy) -> tuple[Ints, Ints
     begins, table = _columns([(s.ids, s.classes, s.crowd, s.last_crowd, s.areas) for s in segments], 5)
     stated = table[4].copy()
     table[4] = 0
-    if taxonomy.ids:
-        order, ascending = lookup(taxonomy)
-        at = np.minimum(np.searchsorted(ascending, table[1]), len(ascending) - 1)
-        table[1] = np.where(ascending[at] == table[1], order[at], -1)
-    else:
-        table[1] = -1
+    at = positions(table[1], taxonomy.ids)
+    table[1] = np.where(at < len(taxonomy), at, -1)
     return begins, table, stated
 
 
@@ -163,10 +160,3 @@ def _refuse_class(meeting: Meeting, taxonomy: Taxonomy) -> None:
                     key=meeting.key,
                     remedy=taxonomy.hint(),
                 )
-
-
-def lookup(taxonomy: Taxonomy) -> tuple[Ints, Ints]:
-    """The class ids in ascending order, and which class of the taxonomy each is."""
-    ids = np.array(taxonomy.ids, np.int64)
-    order = np.argsort(ids, kind="stable")
-    return order, ids[order]

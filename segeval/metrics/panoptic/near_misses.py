@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from segeval.metrics.means import ratio
+from segeval.samples.taxonomy import positions
 
 Ints = NDArray[np.int64]
 
@@ -36,7 +35,7 @@ def near_misses(
     missed, invented
         One entry for each such segment.
     """
-    t, p = (places(ids, table[0]) for ids, table in zip(overlap[:2], (truth, prediction), strict=True))
+    t, p = (positions(ids, table[0]) for ids, table in zip(overlap[:2], (truth, prediction), strict=True))
     known, pixels = p < prediction.shape[1], overlap[2]
     in_void = np.zeros(prediction.shape[1], np.int64)
     outside = known & (t == truth.shape[1])
@@ -57,11 +56,3 @@ def near_misses(
         poor[taken] = False
         out.append(table[1, poor & (state == UNMATCHED)])
     return out[0], out[1]
-
-
-def places(ids: NDArray[Any], ascending: Ints) -> Ints:
-    """Positions of ids among ascending ones, and the number of those for ids that are not there."""
-    if not ascending.size:
-        return np.zeros(ids.shape, np.int64)
-    at = np.searchsorted(ascending, ids).clip(max=ascending.size - 1)
-    return np.where(ascending[at] == ids, at, ascending.size)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -12,24 +12,31 @@ from numpy.typing import NDArray
 from segeval.errors import Caution, SegevalError
 from segeval.evidence.rows import Rows, image_digest, split_iou
 from segeval.evidence.tally import Tally, in_order
-from segeval.metrics.metric import check_choices, option, rule_to_dict, void_value, whole_numbers
-from segeval.metrics.panoptic.figures import figures, summary
-from segeval.metrics.panoptic.matching import Matching, Meeting, image_of, lookup, match_all, meet
+from segeval.metrics.confusions import Confusions
+from segeval.metrics.metric import Metric
+from segeval.metrics.options import check_choices, option, rule_to_dict, void_value, whole_numbers
+from segeval.metrics.panoptic.confusions import confusions_of
+from segeval.metrics.panoptic.figures import COUNTS, figures, summary
+from segeval.metrics.panoptic.matching import Matching, Meeting, image_of, match_all, meet
 from segeval.metrics.panoptic.near_misses import near_misses
+from segeval.metrics.panoptic.quality_loss import QualityLoss, quality_loss
+from segeval.metrics.panoptic.reweighting import counts_of
+from segeval.metrics.reweighting import ReweightedCounts
+from segeval.results.figures import Figure
 from segeval.results.result import Result
 from segeval.results.signature import Signature
-from segeval.samples.pairs import Pair, PanopticMap
-from segeval.samples.taxonomy import Taxonomy
+from segeval.results.tables import Table, percent
+from segeval.samples.pairs import Pair
+from segeval.samples.panoptic import PanopticMap
+from segeval.samples.taxonomy import Taxonomy, positions
 from segeval.version import __version__
-
-COUNTS = ("tp", "fp", "fn", "iou_high", "iou_low")
 
 # What `notes` rows count, by position.
 NOTES = ("several-crowds", "prediction-empty")
 
 
 @dataclass(frozen=True)
-class PanopticQuality:
+class PanopticQuality(Metric):
     """Panoptic quality (Kirillov et al., CVPR 2019): PQ = SQ x RQ.
 
     A predicted and a true segment of one class match where intersection / union > 0.5, the truth's void taken out of
@@ -40,6 +47,19 @@ class PanopticQuality:
 
     task: ClassVar[str] = "panoptic"
     headline: ClassVar[str] = "PQ"
+    reads: ClassVar[str] = "panoptic"
+    title: ClassVar[str] = "Panoptic segmentation"
+    class_figures: ClassVar[tuple[str, ...]] = ("PQ", "SQ", "RQ", "tp", "fp", "fn")
+    shown: ClassVar[tuple[str, ...]] = ("PQ", "SQ", "RQ", "PQ_th", "PQ_st")
+    figures: ClassVar[Mapping[str, Figure]] = {
+        "PQ": Figure("panoptic quality: SQ × RQ, mean over classes"),
+        "SQ": Figure("segmentation quality: mean IoU of the matches"),
+        "RQ": Figure("recognition quality: F1 of the matches"),
+    }
+    diagnoses: ClassVar[Mapping[type, Callable[[Result], Any]]] = {
+        Confusions: confusions_of,
+        QualityLoss: quality_loss,
+    }
 
     taxonomy: Taxonomy | None = option(None, "classes: a count, a file of names, or a JSON", flag="-")
     void: tuple[int, ...] | None = option(
@@ -174,8 +194,7 @@ class PanopticQuality:
         taxonomy = self._taxonomy()
         rows = tally.tables["classes"]
         shape = (len(tally.keys), len(taxonomy)) if per_image else (1, len(taxonomy))
-        order, ascending = lookup(taxonomy)
-        at = order[np.searchsorted(ascending, rows["class"])] if len(rows) else np.zeros(0, np.int64)
+        at = positions(rows["class"], taxonomy.ids)
         image = rows.image if per_image else np.zeros(len(rows), np.int32)
         out = {}
         for name in COUNTS:
@@ -215,6 +234,21 @@ class PanopticQuality:
         choices += [("absent", self.absent)]
         choices += [("images", len(tally)), ("truth", tally.digest[:8]), ("segeval", __version__)]
         return Signature.of("PQ", choices)
+
+    def summary(self, result: Result) -> Table:
+        """Rows for all classes, things and stuff."""
+        rows = []
+        for name, tail in (("all", ""), ("things", "_th"), ("stuff", "_st")):
+            count = sum(
+                row["tp"] + row["fp"] + row["fn"] > 0 and (not tail or row["isthing"] is (tail == "_th"))
+                for row in result.per_class
+            )
+            rows.append((name, *(percent(result.values[k + tail]) for k in ("PQ", "SQ", "RQ")), str(count)))
+        return Table(("", "PQ", "SQ", "RQ", "classes"), tuple(rows))
+
+    def reweighted(self, tally: Tally) -> ReweightedCounts:
+        """As `Metric.reweighted`."""
+        return counts_of(self, tally)
 
     def per_image(self, tally: Tally) -> list[dict[str, Any]]:
         """One row an image, lowest PQ first: key, headline values, and tp, fp and fn."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from segeval.evidence.rows import Rows, join_iou, split_iou
 from segeval.evidence.tally import Tally
 from segeval.metrics.means import mean_over_classes, ratio, sum_over_classes
-from segeval.samples.taxonomy import Taxonomy
+from segeval.samples.taxonomy import Taxonomy, positions
 
 
 def figures(areas: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
@@ -60,16 +60,6 @@ def confusion_matrix_of(tally: Tally, taxonomy: Taxonomy) -> NDArray[np.int64]:
     which = truth < k
     np.add.at(matrix, (truth[which], predicted[which]), rows["pixels"][which])
     return matrix
-
-
-def positions(ids: NDArray[np.int64], known: tuple[int, ...]) -> NDArray[np.int64]:
-    """Positions of class ids in the taxonomy, and its length for those that are not there."""
-    if not known:
-        return np.zeros(len(ids), np.int64)
-    order = np.argsort(known, kind="stable")
-    ascending = np.array(known, np.int64)[order]
-    at = np.searchsorted(ascending, ids).clip(max=len(known) - 1)
-    return np.where(ascending[at] == ids, order[at], len(known))
 
 
 def add_up(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
@@ -14,24 +14,28 @@ from numpy.typing import NDArray
 from segeval.errors import Caution, SegevalError
 from segeval.evidence.rows import Rows, fold, image_digest
 from segeval.evidence.tally import Tally, in_order
-from segeval.metrics.metric import check_choices, option, rule_to_dict, void_value, whole_numbers
-from segeval.metrics.semantic.figures import add_up, confusion_matrix_of, figures, mean_over_images, positions, summary
+from segeval.metrics.confusions import Confusions
+from segeval.metrics.metric import Metric
+from segeval.metrics.options import check_choices, option, rule_to_dict, void_value, whole_numbers
+from segeval.metrics.reweighting import ReweightedCounts
+from segeval.metrics.semantic.borders import BorderSplit, border_split
+from segeval.metrics.semantic.classes import NO_CLASS, LabelClasses
+from segeval.metrics.semantic.figures import add_up, confusion_matrix_of, figures, mean_over_images, summary
+from segeval.metrics.semantic.reweighting import counts_of
+from segeval.results.figures import Figure
 from segeval.results.result import Result
 from segeval.results.signature import Signature
-from segeval.samples.labels import NOTHING, as_labels, crc_of, require_same_size, resize_nearest, smallest
+from segeval.samples.labels import as_labels, crc_of, require_same_size, resize_nearest, smallest
 from segeval.samples.pairs import Counted, Key, Pair
-from segeval.samples.taxonomy import Taxonomy
+from segeval.samples.taxonomy import Taxonomy, positions
 from segeval.version import __version__
-
-NO_CLASS = -1  # void, in rows
-REFUSED = -2
 
 # Truth labels, predicted labels and pixels of one image.
 Columns = tuple[NDArray[Any], NDArray[Any], NDArray[np.int64]]
 
 
 @dataclass(frozen=True)
-class SemanticIoU:
+class SemanticIoU(Metric):
     """Confusion counts pooled over the data set, and the IoU family on top (Everingham et al. 2010; Long et al. 2015).
 
     For class c with truth pixels t, predicted pixels p and common pixels i, outside the truth's void:
@@ -41,6 +45,21 @@ class SemanticIoU:
 
     task: ClassVar[str] = "semantic"
     headline: ClassVar[str] = "mIoU"
+    reads: ClassVar[str] = "semantic"
+    title: ClassVar[str] = "Semantic segmentation"
+    class_figures: ClassVar[tuple[str, ...]] = ("IoU", "Acc", "Dice", "precision", "recall")
+    shown: ClassVar[tuple[str, ...]] = ("mIoU", "fwIoU", "aAcc", "mAcc", "mDice")
+    figures: ClassVar[Mapping[str, Figure]] = {
+        "mIoU": Figure("mean over classes of intersection over union"),
+        "fwIoU": Figure("IoU weighted by each class's share of the truth"),
+        "aAcc": Figure("pixels of the right class"),
+        "mAcc": Figure("mean over classes of recall"),
+        "mDice": Figure("mean over classes of the Dice coefficient"),
+    }
+    diagnoses: ClassVar[Mapping[type, Callable[[Result], Any]]] = {
+        Confusions: lambda result: None if result.confusion is None else Confusions(result.confusion, "pixels"),
+        BorderSplit: border_split,
+    }
 
     taxonomy: Taxonomy | None = option(None, "classes: a count, a file of names, or a JSON", flag="-")
     void: tuple[int, ...] | None = option(
@@ -186,64 +205,29 @@ class SemanticIoU:
         predicted_ids = self.classes_of(predicted_ids, "prediction", image, keys, [f[1] for f in files])
         return add_up(image, truth_ids, predicted_ids, pixels)
 
-    def _class(self, raw: int, value: int, side: str) -> int:
-        """The class of a mapped value, whether it is known or not, or `NO_CLASS`."""
-        nothing = raw == NOTHING and side == "prediction"
-        if self.binary and value == 255 and 255 not in self.void_values:
-            value = 1
-        if self.reduce_zero_label and side == "truth":
-            nothing = value in (0, 255)
-            value -= 1
-        return NO_CLASS if nothing or value in self.void_values else value
+    @cached_property
+    def _classes(self) -> LabelClasses:
+        maps = self.map_truth, self.map_prediction
+        return LabelClasses(self.taxonomy, self.void_values, self.binary, self.reduce_zero_label, *maps)
 
     def class_of(self, raw: int, side: str) -> int | None:
         """The class of a raw value of ``truth`` or ``prediction``; None for void and for what is refused."""
-        table = dict(self.map_truth if side == "truth" else self.map_prediction)
-        value = self._class(raw, table.get(raw, raw), side)
-        known = self.taxonomy is None or value in self.taxonomy.ids
-        return value if known and value != NO_CLASS else None
-
-    @cached_property
-    def _classes_of_bytes(self) -> dict[str, NDArray[np.int64]]:
-        """The classes of the values 0 to 255 on each side, `REFUSED` for those outside the classes given."""
-        found = {}
-        for side, pairs in (("truth", self.map_truth), ("prediction", self.map_prediction)):
-            table = dict(pairs)
-            classes = [self._class(raw, table.get(raw, raw), side) for raw in range(256)]
-            known = None if self.taxonomy is None else {*self.taxonomy.ids, NO_CLASS}
-            found[side] = np.array([c if known is None or c in known else REFUSED for c in classes], np.int64)
-        return found
-
-    def _class_label(self) -> str:
-        return "inferred" if self.taxonomy is None else self.taxonomy.label()
+        return self._classes.class_of(raw, side)
 
     def classes_of(
         self, values: NDArray[np.int64], side: str, image: NDArray[np.int32], keys: list[Key], files: list[str | None]
     ) -> NDArray[np.int64]:
-        """Class ids of raw values: map, binary, reduce-zero, void, range, in this order."""
-        if len(values) and not self.binary and values.max() < 256:
-            found = self._classes_of_bytes[side][values]
-            if found.min() != REFUSED:
-                return found
-        distinct, where = np.unique(values, return_inverse=True)
-        classes = []
-        table = dict(self.map_truth if side == "truth" else self.map_prediction)
-        mapped = [table.get(raw, raw) for raw in distinct.tolist()]
-        if self.binary and not {1, 255} & set(self.void_values):
-            _refuse_two_foregrounds(np.array(mapped, np.int64)[where], side, image, keys, files)
-        for raw, value in zip(distinct.tolist(), mapped, strict=True):
-            value = self._class(raw, value, side)
-            if value != NO_CLASS and self.taxonomy is not None and value not in self.taxonomy.ids:
-                first = int(image[np.argmax(values == raw)])
-                how = "map it, or give it to --void"
-                raise SegevalError(
-                    f"{side} holds the label {raw}, which is not among the classes",
-                    file=files[first],
-                    key=keys[first],
-                    remedy=f"{how}; {self.taxonomy.hint()}",
-                )
-            classes.append(value)
-        return np.array(classes, np.int64)[where] if len(values) else values
+        """Class ids of raw values, `NO_CLASS` for void.
+
+        Raises
+        ------
+        SegevalError
+            For a value outside the classes given.
+        """
+        return self._classes.classes_of(values, side, image, keys, files)
+
+    def _class_label(self) -> str:
+        return "inferred" if self.taxonomy is None else self.taxonomy.label()
 
     def taxonomy_of(self, tally: Tally) -> Taxonomy:
         """The classes given, or else those that the truth holds."""
@@ -324,6 +308,14 @@ class SemanticIoU:
         choices += [("images", len(tally)), ("truth", tally.digest[:8]), ("segeval", __version__)]
         return Signature.of("mIoU", choices)
 
+    def settled(self, tally: Tally) -> SemanticIoU:
+        """With the classes that were found in the truth, and the void in force."""
+        return replace(self, taxonomy=self.taxonomy_of(tally), void=self.void_values)
+
+    def reweighted(self, tally: Tally) -> ReweightedCounts:
+        """As `Metric.reweighted`."""
+        return counts_of(self, tally)
+
     def per_image(self, tally: Tally) -> list[dict[str, Any]]:
         """One row an image, lowest mIoU first: key, headline values, and the IoU of each class."""
         taxonomy = self.taxonomy_of(tally)
@@ -390,17 +382,3 @@ def _count(truth: NDArray[Any], prediction: NDArray[Any]) -> Counted:
         columns = confusion.confusion_rows_any(truth.ravel(), prediction.ravel())
     height, width = truth.shape
     return Counted((height, width), crc_of(smallest(truth)), *columns)
-
-
-def _refuse_two_foregrounds(
-    values: NDArray[np.int64], side: str, image: NDArray[np.int32], keys: list[Key], files: list[str | None]
-) -> None:
-    """A binary mask with both 1 and 255: one of them may well be void, and guessing would move the score."""
-    both = np.intersect1d(image[values == 1], image[values == 255])
-    if len(both):
-        raise SegevalError(
-            f"{side} holds both 1 and 255, so --binary can't tell the foreground",
-            file=files[both[0]],
-            key=keys[both[0]],
-            remedy="give --void 255 if 255 is void, or --map to merge them",
-        )

@@ -13,8 +13,9 @@ from segeval.errors import Caution, SegevalError
 from segeval.readers.coco import records
 from segeval.readers.coco.records import Records
 from segeval.readers.coco.scanning import read_instances, read_results
-from segeval.samples.pairs import InstanceColumns, Instances, Key, Pair
-from segeval.samples.taxonomy import Taxonomy
+from segeval.samples.instances import InstanceColumns, Instances
+from segeval.samples.pairs import Key, Pair
+from segeval.samples.taxonomy import Taxonomy, positions
 
 MOST_PIXELS = 2**31 - 1
 
@@ -100,7 +101,9 @@ class CocoInstances:
         wanted = rows.integers[records.IMAGE_ID]
         if rows.texts or self.images.texts:
             return np.array([self._position.get(rows.key(v), -1) for v in wanted.tolist()], np.int64)
-        return _positions(self.images.integers[records.ID], wanted)
+        listed = self.images.integers[records.ID]
+        at = positions(wanted, listed)
+        return np.where(at < len(listed), at, -1)
 
     def unknown(self, rows: Records, image: NDArray[np.int64], what: str) -> str:
         """Which images records name that aren't listed."""
@@ -186,22 +189,6 @@ class CocoResults:
         return self.truth.rows_of(key, self._columns, self._offsets)
 
 
-def _positions(ids: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Where each wanted id stands among distinct ids, -1 where it doesn't."""
-    if not len(ids):
-        return np.full(len(wanted), -1, np.int64)
-    low, high = int(ids.min()), int(ids.max())
-    if high - low < 8 * (len(ids) + len(wanted)) + (1 << 20):
-        table = np.full(high - low + 2, -1, np.int64)
-        table[ids - low] = np.arange(len(ids))
-        inside = (wanted >= low) & (wanted <= high)
-        found: NDArray[np.int64] = table[np.where(inside, wanted - low, high - low + 1)]
-        return found
-    order = np.argsort(ids)
-    place = np.minimum(np.searchsorted(ids[order], wanted), len(ids) - 1)
-    return np.where(ids[order][place] == wanted, order[place], -1)
-
-
 def _taxonomy(categories: list[Any], path: Path) -> Taxonomy:
     names: dict[int, str] = {}
     for category in categories:
@@ -259,7 +246,7 @@ def _check_values(rows: Records, path: Path, what: str, taxonomy: Taxonomy) -> N
 
 def _known(category: NDArray[np.int64], taxonomy: Taxonomy) -> NDArray[np.bool_]:
     """Which categories are among the classes."""
-    return _positions(np.array(taxonomy.ids, np.int64), category) >= 0
+    return positions(category, taxonomy.ids) < len(taxonomy)
 
 
 def _name(rows: Records, row: int, what: str) -> Key:

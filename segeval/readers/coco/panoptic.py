@@ -7,17 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from segeval.errors import SegevalError
 from segeval.readers.classes import taxonomy_of_categories
 from segeval.readers.maps.png import Scratch, read_png
 from segeval.readers.pairing import is_hidden
 from segeval.readers.protocol import buffer
-from segeval.samples.labels import as_labels, to_numpy
-from segeval.samples.pairs import Key, PanopticMap, Segments
-from segeval.samples.panoptic import NO_SEGMENTS, make_segments
+from segeval.samples.pairs import Key
+from segeval.samples.panoptic import PanopticMap, make_segments, without
 from segeval.samples.taxonomy import Taxonomy
 from segeval.storage.json_files import integer, read_bytes, read_json
 from segeval.storage.mounts import present
@@ -165,44 +161,3 @@ class CocoPanoptic:
             )
         segments = make_segments(self.entries[key]["segments_info"], self.path, key)
         return without(PanopticMap(image.pixels, segments), self.void)
-
-
-def without(image: PanopticMap, void: tuple[int, ...]) -> PanopticMap:
-    """A map in which some more segment ids than 0 are void."""
-    more = [v for v in void if v]
-    if not more:
-        return image
-    from segeval.kernels.counting import overlap
-
-    pixels = overlap.rgb_ids(image.pixels) if image.pixels.ndim == 3 else image.pixels
-    pixels = np.where(np.isin(pixels, more), 0, pixels)
-    old = image.segments
-    keep = ~np.isin(old.ids, more)
-    kept = Segments(old.ids[keep], old.classes[keep], old.crowd[keep], old.areas[keep], old.last_crowd[keep])
-    return PanopticMap(pixels, kept)
-
-
-def nothing_like(truth: PanopticMap) -> PanopticMap:
-    """The panoptic prediction of nothing."""
-    height, width = truth.pixels.shape[:2]
-    if truth.pixels.ndim == 3:
-        pixels: NDArray[Any] = np.zeros((height, width, 3), np.uint8)
-    else:
-        pixels = np.zeros((height, width), truth.pixels.dtype)
-    return PanopticMap(pixels, NO_SEGMENTS)
-
-
-def from_arrays(pixels: Any, entries: Any, what: str, key: Key) -> PanopticMap:
-    """A panoptic map of what a caller holds: ids (H, W) or colours (H, W, 3 or 4) uint8, and its segments.
-
-    Raises
-    ------
-    SegevalError
-        For arrays of another shape or type, and for bad segments.
-    """
-    array = to_numpy(pixels, what)
-    if array.ndim == 3 and array.dtype == np.uint8 and array.shape[2] in (3, 4) and array.size:
-        array = np.require(array, requirements=["C", "A", "W"])
-    else:
-        array = as_labels(array, what, key=key)
-    return PanopticMap(array, make_segments(entries, None, key))

@@ -11,16 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segeval.errors import Caution, SegevalError
-from segeval.readers.coco.instances import CocoInstances, CocoResults
-from segeval.readers.formats import check_format, format_of, named_classes, open_plugin, require_path
+from segeval.errors import SegevalError
 from segeval.readers.maps.labels import EXTENSIONS, read_labels
 from segeval.readers.maps.png_chunks import most_pixels
-from segeval.readers.pairing import PairedSource, list_files, pair_up
-from segeval.readers.protocol import Reader
+from segeval.readers.pairing import list_files
+from segeval.samples.instances import Instances
 from segeval.samples.labels import as_labels
 from segeval.samples.masks import as_instances, instances_of_map
-from segeval.samples.pairs import Instances, Key
+from segeval.samples.pairs import Key
 from segeval.samples.taxonomy import Taxonomy
 from segeval.storage.mounts import present
 
@@ -146,96 +144,6 @@ def _read_npz(path: Path) -> dict[str, Any] | None:
     return data
 
 
-def nothing_like(truth: Instances) -> Instances:
+def no_instances_like(truth: Instances) -> Instances:
     """The prediction of no instance."""
     return Instances(truth.columns.take(np.zeros(0, np.int64)), 0, 0, truth.height, truth.width)
-
-
-def open_instance(
-    pred: Path,
-    gt: Path,
-    *,
-    taxonomy: Taxonomy | None,
-    iou: str = "segm",
-    missing: str = "error",
-    pred_format: str | None = None,
-    gt_format: str | None = None,
-    pred_suffix: str = "",
-    gt_suffix: str = "",
-) -> PairedSource:
-    """Pairs of instances: COCO JSON files, or folders of instance-id maps and NPZ files.
-
-    Raises
-    ------
-    SegevalError
-        For paths that aren't there, forms that don't go together, and what the readers and pairing refuse.
-    """
-    for path, form in ((gt, gt_format), (pred, pred_format)):
-        require_path(path)
-        if form:
-            check_format(form, "instance")
-    if any(form and format_of(form).open for form in (gt_format, pred_format)):
-        forms, suffixes = (gt_format, pred_format), (gt_suffix, pred_suffix)
-        return _with_plugins(gt, pred, taxonomy, iou, missing, forms, suffixes)
-    coco = gt_format == "coco-instances" if gt_format else gt.suffix.lower() == ".json"
-    results = pred_format == "coco-results" if pred_format else pred.suffix.lower() == ".json"
-    if coco != results:
-        has, wants = ("an instances JSON", "a results JSON") if coco else ("a folder of maps", "a folder")
-        raise SegevalError(f"the truth is {has}, so the prediction must be {wants}", file=pred, remedy=f"give {wants}")
-    if coco:
-        truth = CocoInstances(gt, iou == "segm")
-        prediction = CocoResults(pred, truth, iou == "segm", strict=missing == "error")
-        pairs: dict[Key, Key | None] = dict(zip(truth.keys(), truth.keys(), strict=True))
-        chosen = truth.taxonomy if taxonomy is None else taxonomy
-        return PairedSource(truth, prediction, pairs, chosen, prediction.cautions, nothing_like)
-    if iou != "segm":
-        raise SegevalError("maps of instances hold masks, no boxes", file=gt, remedy="score with --iou segm")
-    notes: tuple[Caution, ...] = ()
-    if taxonomy is None:
-        taxonomy = Taxonomy((0,), ("object",))
-        text = "no classes given: every instance is of one class; give --classes for class * 1000 + instance"
-        notes = (Caution("one-class", text),)
-    return pair_up(
-        InstanceFolder.open(gt, "truth", taxonomy, gt_suffix),
-        InstanceFolder.open(pred, "prediction", taxonomy, pred_suffix),
-        missing=missing,
-        empty=nothing_like,
-        taxonomy=taxonomy,
-        cautions=notes,
-        truth_path=gt,
-        prediction_path=pred,
-    )
-
-
-def _with_plugins(
-    gt: Path,
-    pred: Path,
-    taxonomy: Taxonomy | None,
-    iou: str,
-    missing: str,
-    forms: tuple[str | None, str | None],
-    suffixes: tuple[str, str],
-) -> PairedSource:
-    """Pairs of which one side at least is in a format that a package brings; the other may be in any of ours."""
-    truth = open_plugin(forms[0], gt, "truth", taxonomy, suffixes[0])
-    taxonomy = taxonomy or named_classes(truth)
-    if truth is None and (forms[0] == "coco-instances" or gt.suffix.lower() == ".json"):
-        coco = CocoInstances(gt, iou == "segm")
-        truth, taxonomy = coco, taxonomy or coco.taxonomy
-    chosen = taxonomy or Taxonomy((0,), ("object",))
-    truth = truth or InstanceFolder.open(gt, "truth", chosen, suffixes[0])
-    prediction: Reader | None = open_plugin(forms[1], pred, "prediction", chosen, suffixes[1])
-    if prediction is None and (forms[1] == "coco-results" or pred.suffix.lower() == ".json"):
-        if not isinstance(truth, CocoInstances):
-            raise SegevalError("results need an instances JSON as truth", file=pred, remedy="give a folder of maps")
-        prediction = CocoResults(pred, truth, iou == "segm", strict=missing == "error")
-    prediction = prediction or InstanceFolder.open(pred, "prediction", chosen, suffixes[1])
-    return pair_up(
-        truth,
-        prediction,
-        missing=missing,
-        empty=nothing_like,
-        taxonomy=chosen,
-        truth_path=gt,
-        prediction_path=pred,
-    )

@@ -14,7 +14,8 @@ from segeval.errors import Caution, SegevalError
 from segeval.readers.maps.labels import EXTENSIONS, read_labels
 from segeval.readers.pairing import list_files
 from segeval.samples.labels import LARGEST_LABEL, as_labels
-from segeval.samples.pairs import Key, PanopticMap, Segments
+from segeval.samples.pairs import Key
+from segeval.samples.panoptic import PanopticMap, Segments
 from segeval.samples.taxonomy import Taxonomy
 
 BASE = 1000

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from segeval.comparison.comparing import IMAGE_FIGURES, Comparison, System
 from segeval.errors import SegevalError
-from segeval.metrics.tasks import saved_rule
 from segeval.report.grids import difference
 from segeval.report.pictures.layers import Layers
 from segeval.report.pictures.painting import ERROR_COLOURS, encode_layer, encode_photo, paint_classes, paint_errors
@@ -95,7 +94,7 @@ def figures_of(systems: Sequence[System], comparison: Comparison | None) -> Imag
         return ImageFigures(name, comparison.images, comparison.per_image)
     tables = []
     for s in systems:
-        rows = saved_rule(dict(s.result.rule)).per_image(s.result.tally)
+        rows = s.result.metric.per_image(s.result.tally)
         tables.append({row["image"]: float(row[name]) for row in rows})
     tally = systems[0].result.tally
     keys = tuple(k for k in (tally.keys if tally is not None else ()) if all(k in t for t in tables))

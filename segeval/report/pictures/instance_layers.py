@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from segeval.evidence.tally import Tally
 from segeval.metrics.instance.kinds import KINDS
 from segeval.metrics.instance.rule import InstanceAP
-from segeval.report.pictures.layers import Layers, place_classes
+from segeval.report.pictures.layers import Layers
 from segeval.report.pictures.painting import (
     CORRECT,
     INVENTED,
@@ -21,9 +21,10 @@ from segeval.report.pictures.painting import (
     sample,
 )
 from segeval.samples.decoding import Runs, Side
+from segeval.samples.instances import Instances
 from segeval.samples.masks import as_instances
-from segeval.samples.pairs import Instances, Pair
-from segeval.samples.taxonomy import Taxonomy
+from segeval.samples.pairs import Pair
+from segeval.samples.taxonomy import Taxonomy, positions
 
 # The colour of a false detection by its kind.
 _FALSE = {"localisation": POOR, "class": WRONG_CLASS, "duplicate": INVENTED, "background": INVENTED, "both": INVENTED}
@@ -114,7 +115,7 @@ class _Shapes:
     def painted(self, which: list[int], taxonomy: Taxonomy) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """Class positions with later instances on top, and the lines around instances."""
         none = len(taxonomy)
-        places = np.zeros(len(self.classes), np.int64) if self.agnostic else place_classes(self.classes, taxonomy)
+        places = np.zeros(len(self.classes), np.int64) if self.agnostic else positions(self.classes, taxonomy.ids)
         classes = np.full(self.size, none, np.int64)
         ids = np.zeros(self.size, np.int64)
         for number, k in enumerate(which, 1):

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from segeval.metrics.panoptic.near_misses import places
 from segeval.metrics.panoptic.rule import PanopticQuality
 from segeval.metrics.semantic.rule import SemanticIoU
 from segeval.report.pictures.painting import (
@@ -23,7 +22,7 @@ from segeval.report.pictures.painting import (
 )
 from segeval.samples.labels import as_labels, resize_nearest
 from segeval.samples.pairs import Pair
-from segeval.samples.taxonomy import Taxonomy
+from segeval.samples.taxonomy import Taxonomy, positions
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +46,7 @@ def semantic_layers(rule: SemanticIoU, pair: Pair, taxonomy: Taxonomy, side: int
     for labels, name in ((truth, "truth"), (prediction, "prediction")):
         values = sample(labels, *size).astype(np.int64).ravel()
         ids = rule.classes_of(values, name, np.zeros(values.size, np.int32), [pair.key], [None])
-        planes.append(place_classes(ids, taxonomy).reshape(size))
+        planes.append(positions(ids, taxonomy.ids).reshape(size))
     a, b = planes
     none = len(taxonomy)
     errors = np.where(a == b, CORRECT, np.where(b == none, MISSED, WRONG_CLASS)).astype(np.uint8)
@@ -64,7 +63,7 @@ def panoptic_layers(rule: PanopticQuality, pair: Pair, taxonomy: Taxonomy, side:
     size = display_size(maps[0].shape[0], maps[0].shape[1], side)
     ids = [sample(m, *size).astype(np.int64) for m in maps]
     tables = (found.truth, found.prediction)
-    at = [places(i, table[0]) for i, table in zip(ids, tables, strict=True)]
+    at = [positions(i, table[0]) for i, table in zip(ids, tables, strict=True)]
     classes = [np.append(table[1], len(taxonomy))[a] for a, table in zip(at, tables, strict=True)]
     # Per segment: 0 none, 1 matched, 2 an error of its own, 3 of the wrong class, 4 not counted.
     truth_fate = np.append(np.choose(found.truth_state, [0, 1, 2, 4]), 0)
@@ -89,13 +88,3 @@ def panoptic_layers(rule: PanopticQuality, pair: Pair, taxonomy: Taxonomy, side:
     errors[void & (p == 2)] = INVENTED
     errors[agrees] = CORRECT
     return Layers(classes[0], borders(ids[0]), classes[1], borders(ids[1]), errors)
-
-
-def place_classes(ids: NDArray[np.int64], taxonomy: Taxonomy) -> NDArray[np.int64]:
-    """Positions of class ids in a taxonomy, and its length for those that are not there."""
-    order = np.argsort(taxonomy.ids, kind="stable")
-    at = places(ids, np.array(taxonomy.ids, np.int64)[order])
-    return np.append(order, len(taxonomy))[at]
-
-
-__all__ = ["Layers", "panoptic_layers", "place_classes", "semantic_layers"]

@@ -13,11 +13,9 @@ from PIL import Image
 from segeval.errors import SegevalError
 from segeval.metrics.instance.rule import InstanceAP
 from segeval.metrics.semantic.rule import SemanticIoU
-from segeval.metrics.tasks import saved_rule
 from segeval.readers.coco.tables import file_stem, image_entries, read_tables
-from segeval.readers.maps.instances import open_instance
 from segeval.readers.pairing import PairedSource, is_hidden, plain_name
-from segeval.readers.sources import open_panoptic, open_semantic
+from segeval.readers.sources import open_instance, open_panoptic, open_semantic
 from segeval.report.pictures.instance_layers import instance_layers
 from segeval.report.pictures.layers import Layers, panoptic_layers, semantic_layers
 from segeval.results.result import Result
@@ -52,7 +50,7 @@ class Files:
             raise SegevalError("the run does not say where its files are", remedy="score from paths") from None
         options: Mapping[str, Any] = result.provenance.get("options", {})
         reading = {name: options[name] for name in _READING if name in options}
-        self.rule = saved_rule(dict(result.rule))
+        self.rule = result.metric
         self.taxonomy = taxonomy
         self.least = 0.0
         self.source: PairedSource

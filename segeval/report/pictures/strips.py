@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from segeval.errors import SegevalError
-from segeval.metrics.diagnosis import taxonomy_of
 from segeval.report.pictures.gallery import Panel
 from segeval.report.pictures.layers import Layers
 from segeval.report.pictures.painting import class_colours, encode_layer, encode_photo, paint_classes
@@ -86,7 +85,7 @@ def make_strip(
     if not results:
         raise SegevalError("there is no run to show", remedy="give at least one")
     first = next(iter(results.values()))
-    taxonomy = taxonomy_of(first)
+    taxonomy = first.taxonomy
     colours = class_colours(taxonomy)[0]
     photos = Photos(images) if images is not None else None
     files: list[Files | None] = []

@@ -18,8 +18,8 @@ from torch import Tensor
 
 from segeval.errors import SegevalError
 from segeval.samples.labels import NOTHING
-from segeval.samples.pairs import Counted, Key, Pair, PanopticMap, Segments
-from segeval.samples.panoptic import make_segments
+from segeval.samples.pairs import Counted, Key, Pair
+from segeval.samples.panoptic import PanopticMap, Segments, make_segments
 from segeval.scoring.batches import Image, channel_values, largest_channel, panoptic_parts, undefined_logits
 from segeval.scoring.device.crc import crc_of_rows
 

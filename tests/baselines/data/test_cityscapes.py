@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 from segeval_baselines.data.cityscapes import CITYSCAPES, IGNORED
-from segeval_baselines.data.samples import VOID, open_split
+from segeval_baselines.data.samples import VOID
+from segeval_baselines.data.splits import open_split
 from segeval_baselines.prediction.labels import Outputs, predict_folder
 from segeval_baselines.recipes import Recipe
 from segeval_baselines.suite.export import export

@@ -5,7 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from segeval_baselines.data.samples import VOID, FolderPair, Scenes, open_split
+from segeval_baselines.data.folders import FolderPair
+from segeval_baselines.data.samples import VOID
+from segeval_baselines.data.scenes import Scenes
+from segeval_baselines.data.splits import open_split
 from segeval_baselines.data.survey import Survey, survey
 
 from segeval.errors import SegevalError

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from segeval_baselines.data.instance_maps import open_objects
-from segeval_baselines.data.samples import VOID, Scenes
+from segeval_baselines.data.samples import VOID
+from segeval_baselines.data.scenes import Scenes
+from segeval_baselines.data.splits import open_objects
 
 from segeval.errors import SegevalError
 from segeval.readers.maps.labels import read_labels

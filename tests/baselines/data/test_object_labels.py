@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 from segeval_baselines.data.object_labels import ObjectLabels, touching
-from segeval_baselines.data.samples import VOID, Scenes, open_split
+from segeval_baselines.data.samples import VOID
+from segeval_baselines.data.scenes import Scenes
+from segeval_baselines.data.splits import open_split
 from segeval_baselines.recipes import BORDER_LOSS, Recipe
 from segeval_baselines.training.batches import Stream
 from segeval_baselines.training.jobs import Budget, Job

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from segeval_baselines.data.instance_maps import open_objects
 from segeval_baselines.data.object_truth import export_images, export_truth, panoptic_map
 from segeval_baselines.data.objects import ObjectSample
+from segeval_baselines.data.splits import open_objects
 from segeval_cli import main
 
 from segeval.errors import SegevalError

@@ -10,14 +10,14 @@ import torch
 from segeval_baselines.cost import bench, cost
 from segeval_baselines.detection.assignment import BACKGROUND, NEITHER, assign, sample
 from segeval_baselines.detection.rpn import RPN, ProposalRule
+from segeval_baselines.detection.targets import Target
 from segeval_baselines.layers.fpn import FPN, FrozenNorm, PyramidBackbone, freeze_norms, padded
 from segeval_baselines.networks.mask_rcnn import MaskRCNN
 from segeval_baselines.networks.panoptic_fpn import PanopticFPN, semantic_term
 from segeval_baselines.prediction.object_inference import ObjectPredictor
 from segeval_baselines.recipes import Recipe
-from segeval_baselines.training.object_batches import Target
 from segeval_baselines.training.object_course import semantic_channels
-from segeval_baselines.training.object_validation import validate_objects
+from segeval_baselines.training.validation import validate_objects
 from segeval_baselines.zoo import build, outputs
 from torch import nn
 from torch.nn import functional as F

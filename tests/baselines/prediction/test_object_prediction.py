@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from segeval_baselines.checkpoints.checkpoint import Checkpoint
 from segeval_baselines.checkpoints.published import COCO, COCO_UNUSED, published_checkpoint
-from segeval_baselines.data.instance_maps import open_objects
+from segeval_baselines.data.splits import open_objects
 from segeval_baselines.detection.roi_heads import Detections
 from segeval_baselines.networks.panoptic_fpn import MergingRule, merge
 from segeval_baselines.ops import paste_masks
@@ -24,7 +24,7 @@ from segeval_baselines.prediction.object_inference import Found, ObjectPredictor
 from segeval_baselines.prediction.objects import ObjectOutputs, coded, predict_objects, read_image_ids, write_map
 from segeval_baselines.recipes import Recipe
 from segeval_baselines.training.loop import train
-from segeval_baselines.training.object_validation import validate_objects
+from segeval_baselines.training.validation import validate_objects
 from segeval_baselines.zoo import build
 
 import segeval
@@ -222,7 +222,7 @@ def test_instance_maps_show_the_best_instance_of_each_pixel(toys: Path, tmp_path
     best = labels[0] * 1000 + 1
     entries = json.loads((out / "results.json").read_text())
     first = next(e for e in entries if e["image_id"] == "val0")
-    from segeval.samples.mask_decoding import dense_masks
+    from segeval.samples.mask_runs import dense_masks
     from segeval.samples.masks import as_instances
 
     mask = dense_masks(as_instances({"rle": [first["segmentation"]]}, "prediction"))[0]

@@ -12,15 +12,14 @@ from PIL import Image
 from segeval_baselines.checkpoints.bundle import bundle
 from segeval_baselines.checkpoints.checkpoint import Checkpoint, bundled, load_checkpoint
 from segeval_baselines.cost import bench, cost
-from segeval_baselines.data.instance_maps import ObjectScenes
-from segeval_baselines.data.samples import Scenes, open_split
+from segeval_baselines.data.scenes import ObjectScenes, Scenes
+from segeval_baselines.data.splits import open_split
 from segeval_baselines.prediction.inference import Predictor, View
 from segeval_baselines.prediction.labels import Outputs, predict_folder, write_labels
 from segeval_baselines.prediction.object_inference import ObjectPredictor
 from segeval_baselines.prediction.references import REFERENCES, count
 from segeval_baselines.recipes import Recipe
-from segeval_baselines.training.object_validation import validate_objects
-from segeval_baselines.training.validation import validate
+from segeval_baselines.training.validation import validate, validate_objects
 from segeval_baselines.zoo import build
 
 import segeval

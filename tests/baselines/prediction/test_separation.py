@@ -7,14 +7,14 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
-from segeval_baselines.data.instance_maps import open_objects
 from segeval_baselines.data.object_labels import ObjectLabels
 from segeval_baselines.data.object_truth import export_images, export_truth
+from segeval_baselines.data.splits import open_objects
 from segeval_baselines.prediction.inference import WHOLE, Predictor, View
 from segeval_baselines.prediction.separation import SeparatingPredictor
 from segeval_cli import main
 
-from segeval.samples.mask_decoding import dense_masks
+from segeval.samples.mask_runs import dense_masks
 from segeval.samples.masks import as_instances
 from tests.baselines import object_data
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 from segeval_baselines.data import samples as datasets
-from segeval_baselines.data.instance_maps import open_objects
+from segeval_baselines.data.splits import open_objects
 from segeval_baselines.suite.export import fingerprint_of_objects
 from segeval_baselines.suite.form import Suite
 from segeval_baselines.suite.members import runs_of

@@ -8,9 +8,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from segeval_baselines.data.instance_maps import open_objects
 from segeval_baselines.data.objects import ObjectSample
 from segeval_baselines.data.samples import VOID
+from segeval_baselines.data.splits import open_objects
 from segeval_baselines.ops import mask_boxes
 from segeval_baselines.recipes import Recipe
 from segeval_baselines.training.object_batches import (

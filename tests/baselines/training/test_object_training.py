@@ -14,15 +14,16 @@ import pytest
 import torch
 from PIL import Image
 from segeval_baselines.checkpoints.checkpoint import load_checkpoint
-from segeval_baselines.data.instance_maps import open_objects
+from segeval_baselines.data.splits import open_objects
 from segeval_baselines.prediction.object_inference import ObjectPredictor
 from segeval_baselines.recipes import Recipe
 from segeval_baselines.training.history import read_history
 from segeval_baselines.training.jobs import Job
-from segeval_baselines.training.loop import train, training_images
+from segeval_baselines.training.loop import train
 from segeval_baselines.training.object_batches import ObjectStream
 from segeval_baselines.training.object_course import ObjectCourse, image_colours
-from segeval_baselines.training.object_validation import validate_objects
+from segeval_baselines.training.opening import training_images
+from segeval_baselines.training.validation import validate_objects
 from torch import nn
 
 from segeval.errors import SegevalError

@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 from segeval_baselines.checkpoints.checkpoint import Checkpoint, load_checkpoint
-from segeval_baselines.data.samples import open_split
+from segeval_baselines.data.splits import open_split
 from segeval_baselines.recipes import Recipe
 from segeval_baselines.training.batches import Stream
 from segeval_baselines.training.history import read_history

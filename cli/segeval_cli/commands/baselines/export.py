@@ -35,8 +35,8 @@ def add_parser(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write both and say how they are used."""
     require_torch()
-    from segeval_baselines.data.instance_maps import open_objects
     from segeval_baselines.data.object_truth import export_images, export_truth
+    from segeval_baselines.data.splits import open_objects
 
     out = Path(args.out)
     if out.is_file():

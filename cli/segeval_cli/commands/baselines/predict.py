@@ -142,11 +142,10 @@ def _objects(
 
 
 def _reference(args: argparse.Namespace) -> int:
-    from segeval_baselines.data.instance_maps import open_objects
-    from segeval_baselines.data.samples import IMAGE_EXTENSIONS, files_by_stem, open_split
-    from segeval_baselines.prediction.object_references import OBJECT_REFERENCES, predict_object_reference
+    from segeval_baselines.data.samples import IMAGE_EXTENSIONS, files_by_stem
+    from segeval_baselines.data.splits import open_objects, open_split
     from segeval_baselines.prediction.objects import ObjectOutputs, read_image_ids
-    from segeval_baselines.prediction.references import predict_reference
+    from segeval_baselines.prediction.references import OBJECT_REFERENCES, predict_object_reference, predict_reference
 
     images = files_by_stem(Path(args.images), IMAGE_EXTENSIONS)
     if args.probabilities or args.overlays:

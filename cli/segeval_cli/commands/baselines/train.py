@@ -118,7 +118,7 @@ def require_torch() -> None:
 def asked(args: argparse.Namespace) -> Job:
     """The job that the options describe."""
     from segeval_baselines.training.jobs import Budget, Job
-    from segeval_baselines.training.loop import training_images
+    from segeval_baselines.training.opening import training_images
     from segeval_baselines.zoo import preset_of
 
     recipe = changed(preset_of(args.model, args.preset).recipe, args)

@@ -1,0 +1,58 @@
+"""Pairs of images that lie at addresses, fetched ahead of the threads that count them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields
+
+from segeval.readers.pairing import PairedSource
+from segeval.readers.recognition import recognise_task
+from segeval.samples.pairs import Key, Pair
+from segeval.storage.mounts import Mount, mount_of, release
+from segeval.storage.remote import Located, located
+
+
+@dataclass(frozen=True)
+class FetchedPairs(PairedSource):
+    """Pairs whose files are fetched ahead of their turn, and emptied after it."""
+
+    mounts: tuple[Mount, ...] = field(default=(), compare=False)
+
+    def expect(self, keys: Iterable[Key]) -> None:
+        """Images that will be loaded, in their order."""
+        paths: dict[Mount, list[str]] = {mount: [] for mount in self.mounts}
+        for key in keys:
+            for path in self.files(key):
+                if (mount := mount_of(path)) is not None and mount in paths and not path.endswith(".json"):
+                    paths[mount].append(path)
+        for mount, wanted in paths.items():
+            mount.expect(wanted)
+
+    def load(self, key: Key) -> Pair:
+        """One image's truth and prediction."""
+        if not all(mount.expected for mount in self.mounts):
+            self.expect(self.keys())
+        pair = super().load(key)
+        release(self.files(key))
+        return pair
+
+
+def fetched_pairs(source: PairedSource, places: Sequence[Located]) -> PairedSource:
+    """The source, reading ahead if any place stands for an address."""
+    mounts = tuple(place.mount for place in places if place.mount is not None)
+    if not mounts:
+        return source
+    return FetchedPairs(**{f.name: getattr(source, f.name) for f in fields(source)}, mounts=mounts)
+
+
+def task_at(place: str | os.PathLike[str]) -> str:
+    """The task that a truth is for, wherever it lies.
+
+    Raises
+    ------
+    SegevalError
+        If it can't be had, or several tasks fit.
+    """
+    where = located(place)
+    return recognise_task(where.path)
