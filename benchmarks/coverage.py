@@ -170,7 +170,7 @@ def false_alarms(of: Population, images: int, data_sets: int, seed: int = 2) -> 
         samples, left, once = (b.at(w).values[:, :1] - a.at(w).values[:, :1] for w in (weights, without, ones))
         swap = randomization_p(a, b, replace(interval, seed=trial), np.arange(images), 1)[0]
         boot, scaled = (bootstrap_p(samples, once[0], aside)[0] for aside in (None, left))
-        low, high = bounds(samples, once[0], interval, left, -1.0)
+        low, high = bounds(samples, once[0], interval, left, (-1.0, 1.0))
         found.append((swap <= 0.05, scaled <= 0.05, boot <= 0.05, bool(low[0] > 0 or high[0] < 0)))
     return [of.name, str(images), *(f"{share:.3f}" for share in np.mean(np.array(found, np.float64), axis=0))]
 

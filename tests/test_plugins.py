@@ -240,7 +240,7 @@ def test_what_a_task_of_a_package_can_not(capsys: Capsys, tmp_path: Path) -> Non
     words = ["score", "--task", "agreement", *words, "--quiet"]
     misused(segeval(capsys, *words, "--void", "3"), "--void is no option of the agreement task")
     misused(segeval(capsys, *words, "--intervals"), "--intervals is no option of the agreement task")
-    misused(segeval(capsys, *words, "--report", "x.html"), "--report is no option of the agreement task")
+    misused(segeval(capsys, *words, "--fail-if-worse", "x"), "--fail-if-worse is no option of the agreement task")
     misused(
         segeval(capsys, *words, "--gt-format", "coco-panoptic"), "'coco-panoptic' is no format of the semantic task"
     )

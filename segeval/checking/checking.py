@@ -14,6 +14,10 @@ from segeval.checking import instance, panoptic, semantic
 from segeval.checking.finding import LEVELS, Checks, Finding, Seen, listed
 from segeval.errors import Caution, SegevalError
 from segeval.evidence.tally import Tally, merge
+from segeval.metrics.instance.rule import InstanceAP
+from segeval.metrics.metric import Metric
+from segeval.metrics.panoptic.rule import PanopticQuality
+from segeval.metrics.semantic.rule import SemanticIoU
 from segeval.readers.fetching import task_at
 from segeval.readers.protocol import Source
 from segeval.results.result import Result
@@ -24,11 +28,12 @@ from segeval.scoring.evaluation import Progress
 from segeval.scoring.opening import open_data
 from segeval.threads import mapped
 
-CHECKS: dict[str, Checks] = {
-    "semantic": semantic.CHECKS,
-    "panoptic": panoptic.CHECKS,
-    "instance": instance.CHECKS,
-}
+# The first that a rule is an instance of; the rule of a package may derive from one of ours.
+CHECKS: tuple[tuple[type[Metric], Checks], ...] = (
+    (SemanticIoU, semantic.CHECKS),
+    (PanopticQuality, panoptic.CHECKS),
+    (InstanceAP, instance.CHECKS),
+)
 
 # Cautions that are no reason for a second look.
 _NOTES = ("classes-inferred", "things-inferred", "one-class", "area-computed")
@@ -150,14 +155,15 @@ def check(
     return Report(task, len(keys), tuple(f for level in LEVELS for f in whole if f.level == level))
 
 
-def _checks(rule: Any) -> Checks:
-    """A task's part; the rule of a package has none."""
-    return CHECKS.get(rule.task, Checks(lambda pair, rule: (), lambda seen, rule, result: ()))
+def _checks(rule: Metric) -> Checks:
+    """A rule's part; that of a package may have none."""
+    none = Checks(lambda pair, rule: (), lambda seen, rule, result: ())
+    return next((checks for kind, checks in CHECKS if isinstance(rule, kind)), none)
 
 
 def _opened(
     pred: str | os.PathLike[str], gt: str | os.PathLike[str], task: str, options: dict[str, Any], found: _Found
-) -> tuple[Source, Any] | None:
+) -> tuple[Source, Metric] | None:
     """Source and rule; where the pairing fails, those of the pairs that there are."""
     try:
         return open_data(pred, gt, task=task, **options)
@@ -181,7 +187,7 @@ def _opened(
 
 
 def _look(
-    source: Source, rule: Any, keys: Sequence[Key], found: _Found, workers: int | None, progress: Progress | None
+    source: Source, rule: Metric, keys: Sequence[Key], found: _Found, workers: int | None, progress: Progress | None
 ) -> tuple[Seen, Tally | None]:
     """Read every image; count what is in it, and observe it as `score` would."""
     checks = _checks(rule)

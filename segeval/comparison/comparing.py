@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from segeval.comparison.comparability import comparable
 from segeval.comparison.comparison import ClassDifference, Comparison, Difference, ImageChange, Record, System
 from segeval.errors import Caution, SegevalError
+from segeval.metrics.diagnosis import image_figure
+from segeval.metrics.metric import Metric
+from segeval.results.figures import FRACTION, Figure
 from segeval.results.result import Result
 from segeval.results.tables import RAISED
 from segeval.samples.pairs import Key
@@ -20,8 +23,6 @@ from segeval.statistics.attributes import among
 from segeval.statistics.resampling import Interval
 from segeval.statistics.significance import holm
 from segeval.statistics.study import PairClassDifference, PairDifference, begin
-
-IMAGE_FIGURES = {"semantic": "mIoU", "panoptic": "PQ", "instance": "F1"}
 
 # Only those that have a superscript.
 LETTERS = "".join(RAISED)
@@ -71,7 +72,8 @@ def compare(
     pairs = [(a, b) for a in range(len(runs)) for b in range(a + 1, len(runs))]
     study = begin(runs, interval or Interval.for_pairs(len(pairs)), groups, workers)
     values = study.evidences[0].values
-    deciding = metric or values[0]
+    rule: Metric = runs[0].metric
+    deciding = metric or rule.headline
     if deciding not in values:
         raise SegevalError(f"there is no {deciding!r} in these runs", remedy=f"give one of {', '.join(values)}")
     found: list[Difference] = []
@@ -83,19 +85,22 @@ def compare(
         found += [_difference(a, b, sign, one) for one in study.differences(i, j)]
         classes += [_class_difference(a, b, sign, one) for one in study.class_differences(i, j)]
     found = _corrected(found, values, study.interval.alpha)
-    per_image = np.array([_figure_of_images(run) for run in runs])
+    image = image_figure(rule)
+    gain = rule.figure(image).gain
+    per_image = np.array([_figure_of_images(run, image) for run in runs])
     marks = tuple(mark(i) for i in range(len(runs)))
     return Comparison(
         task=runs[0].task,
         metric=deciding,
         systems=tuple(
-            System(name, marks[i], study.attached(i), beaten(i, found, deciding, marks)) for i, name in enumerate(names)
+            System(name, marks[i], study.attached(i), beaten(i, found, deciding, marks, rule.figure(deciding)))
+            for i, name in enumerate(names)
         ),
         differences=tuple(found),
         classes=tuple(classes),
-        records=tuple(_record(per_image, a, b) for a, b in pairs),
-        changes=tuple(c for a, b in pairs for c in _changes(per_image, study.evidences[0].keys, a, b)),
-        image_figure=IMAGE_FIGURES[runs[0].task],
+        records=tuple(_record(per_image, a, b, gain) for a, b in pairs),
+        changes=tuple(c for a, b in pairs for c in _changes(per_image, study.evidences[0].keys, a, b, gain)),
+        image_figure=image,
         images=study.evidences[0].keys,
         per_image=per_image,
         interval=study.interval,
@@ -128,13 +133,15 @@ def mark(position: int) -> str:
         position -= 1
 
 
-def beaten(system: int, found: Sequence[Difference], metric: str, marks: Sequence[str]) -> tuple[str, ...]:
+def beaten(
+    system: int, found: Sequence[Difference], metric: str, marks: Sequence[str], figure: Figure = FRACTION
+) -> tuple[str, ...]:
     """Marks of the systems that one beats significantly."""
     out = []
     for d in found:
         if d.metric == metric and d.significant and system in (d.first, d.second):
             other, gain = (d.first, d.value) if d.second == system else (d.second, -d.value)
-            if gain > 0:
+            if figure.gain(gain) > 0:
                 out.append(marks[other])
     return tuple(out)
 
@@ -166,30 +173,32 @@ def _corrected(found: Sequence[Difference], metrics: Sequence[str], alpha: float
     return out
 
 
-def _figure_of_images(run: Result) -> NDArray[np.float64]:
+def _figure_of_images(run: Result, name: str) -> NDArray[np.float64]:
     """The per-image figure, in the order of the tally's keys."""
     assert run.tally is not None
-    name = IMAGE_FIGURES[run.task]
     found = {row["image"]: row[name] for row in run.metric.per_image(run.tally)}
     return np.array([found[key] for key in run.tally.keys], np.float64)
 
 
-def _record(per_image: NDArray[np.float64], a: int, b: int) -> Record:
-    change = per_image[b] - per_image[a]
+def _record(per_image: NDArray[np.float64], a: int, b: int, gain: Callable[[Any], Any]) -> Record:
+    change = gain(per_image[b] - per_image[a])
     wins, ties, losses = (int(which.sum()) for which in (change > 0, change == 0, change < 0))
     return Record(a, b, wins, ties, losses, len(change) - wins - ties - losses)
 
 
-def _changes(per_image: NDArray[np.float64], keys: Sequence[Key], a: int, b: int) -> list[ImageChange]:
+def _changes(
+    per_image: NDArray[np.float64], keys: Sequence[Key], a: int, b: int, gain: Callable[[Any], Any]
+) -> list[ImageChange]:
     """The largest gains and then the largest losses, largest first; equal ones in the order of the images."""
     change = per_image[b] - per_image[a]
+    gained = gain(change)
     out = []
     for sign in (-1, 1):
-        order = np.argsort(sign * change, kind="stable")[:CHANGES].tolist()
+        order = np.argsort(sign * gained, kind="stable")[:CHANGES].tolist()
         out += [
             ImageChange(keys[i], a, b, float(per_image[a, i]), float(per_image[b, i]), float(change[i]))
             for i in order
-            if sign * change[i] < 0
+            if sign * gained[i] < 0
         ]
     return out
 

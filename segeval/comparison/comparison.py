@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segeval.errors import Caution
+from segeval.results.figures import Figure
 from segeval.results.result import Result
 from segeval.results.signature import Signature
 from segeval.samples.pairs import Key
@@ -170,3 +171,13 @@ class Comparison:
     signature: Signature
     allowed: tuple[str, ...] = ()
     warnings: tuple[Caution, ...] = ()
+
+    def figure(self, name: str) -> Figure:
+        """How a value, or a figure of a class or an image, is read."""
+        return self.systems[0].result.figure(name)
+
+    @property
+    def test(self) -> str:
+        """The test that decides: ``paired randomization test``, or ``paired bootstrap`` where outcomes can't swap."""
+        swapped = any(d.p_randomization == d.p_randomization for d in self.differences if d.metric == self.metric)
+        return "paired randomization test" if swapped else "paired bootstrap"

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import html
-import json
-import math
 from collections.abc import Mapping
 from typing import Any
 
-from segeval.comparison.comparing import Comparison, Difference
+from segeval.comparison.comparing import ClassDifference, Comparison, Difference
 from segeval.results import tables
+from segeval.results.figures import Figure
 from segeval.results.stored import plain
-from segeval.results.tables import DASH, RAISED, Table, percent
+from segeval.results.tables import DASH, RAISED, Table, exact
 
 FORMS = ("text", "json", "markdown", "csv", "latex", "html")
 
@@ -26,19 +24,6 @@ def raised(marks: tuple[str, ...]) -> str:
     )
 
 
-def signed(value: float, digits: int = 1) -> str:
-    """A difference of fractions in points of 100: +1.8, and 0.0 without a sign."""
-    if value != value:
-        return DASH
-    text = f"{100 * value:+.{digits}f}"
-    return text[1:] if float(text) == 0 else text
-
-
-def bounds(low: float, high: float) -> str:
-    """The two ends of a difference's interval."""
-    return DASH if low != low or high != high else f"[{signed(low)}, {signed(high)}]"
-
-
 def p_value(p: float) -> str:
     """Three decimals, and how small at least where that is 0."""
     return DASH if p != p else "<0.001" if p < 0.0005 else f"{p:.3f}"
@@ -47,11 +32,12 @@ def p_value(p: float) -> str:
 def headline_table(c: Comparison) -> Table:
     """One line a system; differences are from the first."""
     level = f"{100 * c.interval.level:g}% interval"
+    figure = c.figure(c.metric)
     rows = []
     for i, s in enumerate(c.systems):
-        value = percent(s.result.values[c.metric]) + raised(s.better_than)
+        value = figure.show(s.result.values[c.metric]) + raised(s.better_than)
         d = next((d for d in c.differences if d.metric == c.metric and (d.first, d.second) == (0, i)), None)
-        rest = (signed(d.value), bounds(d.low, d.high), p_value(d.p)) if d else (DASH, "", "")
+        rest = (figure.signed(d.value), figure.signed_between(d.low, d.high), p_value(d.p)) if d else (DASH, "", "")
         rows.append((s.mark, s.name, value, *rest))
     return Table(("", "system", c.metric, "Δ", level, "p"), tuple(rows), left=(0, 1))
 
@@ -62,10 +48,9 @@ def metrics_table(c: Comparison) -> Table:
 
     def cell(system: int, name: str) -> str:
         result = c.systems[system].result
-        low, high = result.intervals[name]
-        if low != low:
-            return percent(result.values[name])
-        return f"{percent(result.values[name])} [{percent(low)}, {percent(high)}]"
+        figure, (low, high) = c.figure(name), result.intervals[name]
+        value = figure.show(result.values[name])
+        return value if low != low else f"{value} {figure.between(low, high)}"
 
     rows = tuple((n, *(cell(i, n) for i in range(len(c.systems)))) for n in names)
     return Table(("", *(s.name for s in c.systems)), rows)
@@ -73,7 +58,7 @@ def metrics_table(c: Comparison) -> Table:
 
 def pairs_table(c: Comparison) -> Table:
     """Every pair in the metric that decides: the difference, both tests, and the record image by image."""
-    records = {(r.first, r.second): r for r in c.records}
+    figure, records = c.figure(c.metric), {(r.first, r.second): r for r in c.records}
     rows = []
     for d in c.differences:
         if d.metric != c.metric:
@@ -82,7 +67,8 @@ def pairs_table(c: Comparison) -> Table:
         tests = (p_value(p) for p in (d.p_randomization, d.p_bootstrap, d.p))
         counts = (str(n) for n in (r.wins, r.ties, r.losses))
         pair = f"{c.systems[d.second].name} – {c.systems[d.first].name}"
-        rows.append((pair, signed(d.value), bounds(d.low, d.high), *tests, *counts))
+        ends = figure.signed_between(d.low, d.high)
+        rows.append((pair, figure.signed(d.value), ends, *tests, *counts))
     headers = ("pair", f"Δ {c.metric}", "interval", "p swap", "p boot", "p Holm", "wins", "ties", "losses")
     return Table(headers, tuple(rows))
 
@@ -93,10 +79,7 @@ def class_tables(c: Comparison, shown: int | None = SHOWN) -> list[Table]:
     for i in range(1, len(c.systems)):
         found = [d for d in c.classes if (d.first, d.second) == (0, i) and d.value == d.value]
         found = sorted(found, key=lambda d: -abs(d.value))[:shown]
-        rows = tuple(
-            (d.name, percent(d.first_value), percent(d.second_value), signed(d.value), bounds(d.low, d.high))
-            for d in found
-        )
+        rows = tuple(_change(c.figure(d.figure), d) for d in found)
         names = (c.systems[0].name, c.systems[i].name)
         title = f"classes, {names[0]} to {names[1]}"
         if rows:
@@ -104,14 +87,23 @@ def class_tables(c: Comparison, shown: int | None = SHOWN) -> list[Table]:
     return out
 
 
+def _change(figure: Figure, d: ClassDifference) -> tuple[str, ...]:
+    values = (figure.show(v) for v in (d.first_value, d.second_value))
+    return (d.name, *values, figure.signed(d.value), figure.signed_between(d.low, d.high))
+
+
 def change_tables(c: Comparison, shown: int = SHOWN) -> list[Table]:
     """The images that changed most from the first system to each other one."""
     out = []
     for i in range(1, len(c.systems)):
         found = [d for d in c.changes if (d.first, d.second) == (0, i)]
-        gains, losses = [d for d in found if d.change > 0], [d for d in found if d.change < 0]
-        kept = [*gains[: shown // 2], *losses[: shown // 2]]
-        rows = tuple((str(d.image), percent(d.first_value), percent(d.second_value), signed(d.change)) for d in kept)
+        figure = c.figure(c.image_figure)
+        gains = [d for d in found if figure.gain(d.change) > 0]
+        losses = [d for d in found if figure.gain(d.change) < 0]
+        rows = tuple(
+            (str(d.image), figure.show(d.first_value), figure.show(d.second_value), figure.signed(d.change))
+            for d in (*gains[: shown // 2], *losses[: shown // 2])
+        )
         names = (c.systems[0].name, c.systems[i].name)
         if rows:
             title = f"images, {names[0]} to {names[1]}"
@@ -122,15 +114,12 @@ def change_tables(c: Comparison, shown: int = SHOWN) -> list[Table]:
 def notes(c: Comparison) -> list[str]:
     """How the numbers above were made, and what marks mean."""
     count, word = next((v, k) for k, v in c.interval_signature.choices if k in ("images", "groups"))
-    swapped = any(d.p_randomization == d.p_randomization for d in c.differences)
     pairs = len(c.records)
     lines = [
         f"intervals: paired bootstrap over {count} {word}, {c.interval.resamples} resamples, seed {c.interval.seed}"
     ]
-    # Swapping detections would take the scores of two systems for exchangeable.
-    test = "paired randomization test" if swapped else "paired bootstrap"
     corrected = f", Holm-corrected over {pairs} pairs" if pairs > 1 else ""
-    lines.append(f"p: {test}, two-sided{corrected}; a raised letter: significantly better than that system")
+    lines.append(f"p: {c.test}, two-sided{corrected}; a raised letter: significantly better than that system")
     lines[-1] += f" (p ≤ {c.interval.alpha:g})"
     if c.allowed:
         lines.append(f"NOT ALIKE in {', '.join(c.allowed)}: allowed by request, so differences may come from there")
@@ -145,32 +134,23 @@ def tables_of(c: Comparison) -> list[Table]:
 def render(c: Comparison, form: str = "text") -> str:
     """The comparison as ``text``, ``json``, ``markdown``, ``csv``, ``latex`` or ``html``."""
     if form == "json":
-        return json.dumps(plain(to_dict(c)), indent=1, ensure_ascii=False, allow_nan=False)
+        return tables.as_json(plain(to_dict(c)))
     if form == "csv":
         return tables.to_csv(exact_table(c))
     draw = tables.FORMATS[form]
-    said = [*notes(c), c.signature.format(), c.interval_signature.format()]
-    if form == "latex":
-        said = [f"% {line}" for line in said]
-    elif form == "html":
-        said = [f"<p>{html.escape(line)}</p>" for line in said]
-    elif form == "markdown":
-        said = [f"{line}  " for line in said[:-2]] + [f"`{line}`  " for line in said[-2:]]
+    said = tables.notes(notes(c), [c.signature.format(), c.interval_signature.format()], form)
     parts = [draw(t) for t in tables_of(c) if t.rows]
-    return "\n\n".join([parts[0], "\n".join(said), *parts[1:]])
+    return "\n\n".join([parts[0], said, *parts[1:]])
 
 
 def exact_table(c: Comparison) -> Table:
     """Every difference of every metric, unrounded."""
 
-    def cell(value: float) -> str:
-        return "" if math.isnan(value) else repr(value)
-
     def row(d: Difference) -> tuple[str, ...]:
         a, b = c.systems[d.first], c.systems[d.second]
         figures = (a.result.values[d.metric], b.result.values[d.metric], d.value, d.low, d.high)
         tests = (d.p_bootstrap, d.p_randomization, d.p)
-        return (d.metric, a.name, b.name, *map(cell, figures), *map(cell, tests), "yes" if d.significant else "no")
+        return (d.metric, a.name, b.name, *map(exact, figures), *map(exact, tests), "yes" if d.significant else "no")
 
     headers = ["metric", "first", "second", "first value", "second value", "difference", "low", "high"]
     headers += ["p bootstrap", "p randomization", "p Holm", "significant"]

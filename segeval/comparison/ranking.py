@@ -9,18 +9,13 @@ from typing import Any
 from segeval.comparison.comparability import difference_of
 from segeval.comparison.comparing import Difference, compare, mark
 from segeval.errors import Caution, SegevalError
+from segeval.metrics.metric import Metric
+from segeval.metrics.tasks import TASKS
 from segeval.results.result import Result
 from segeval.results.signature import Signature
 from segeval.statistics import intervals as statistics
 from segeval.statistics.attributes import group_of_image
 from segeval.statistics.resampling import Interval
-
-# The values that a board shows unless others are asked for; the first one sorts.
-COLUMNS = {
-    "semantic": ("mIoU", "fwIoU", "aAcc", "mAcc", "mDice"),
-    "panoptic": ("PQ", "SQ", "RQ", "PQ_th", "PQ_st"),
-    "instance": ("AP", "AP50", "AP75", "APs", "APm", "APl"),
-}
 
 
 @dataclass(frozen=True)
@@ -50,7 +45,7 @@ class Board:
     """Runs of one task on one truth under one convention, best first.
 
     `metric` is the one that sorts; `p` holds the Holm-corrected p of each pair of names; `varying` maps the keys in
-    which the boards of a task differ to this board's values.
+    which the boards of a task differ to this board's values; `test` is the one that decides.
     """
 
     task: str
@@ -62,6 +57,7 @@ class Board:
     signature: Signature
     varying: Mapping[str, str]
     warnings: tuple[Caution, ...] = ()
+    test: str = ""
 
 
 def rank_runs(
@@ -82,7 +78,7 @@ def rank_runs(
     sort
         The value that ranks; a task's headline if None.
     columns
-        The values shown; those of `COLUMNS` if None. The one that sorts is always among them.
+        The values shown; those that the rule names if None. The one that sorts is always among them.
     interval
         How intervals and tests are made; `Interval.for_pairs` if None.
     groups
@@ -109,7 +105,7 @@ def rank_runs(
                 break
         else:
             families.append([name])
-    tasks = list(COLUMNS)
+    tasks = list(TASKS)
     families.sort(key=lambda f: tasks.index(results[f[0]].task) if results[f[0]].task in tasks else len(tasks))
     boards = []
     for family in families:
@@ -130,21 +126,24 @@ def _board(
     others: Sequence[Result],
 ) -> Board:
     first = next(iter(runs.values()))
-    metric = sort if sort and sort in first.values else COLUMNS.get(first.task, tuple(first.values))[0]
-    shown = [n for n in columns or COLUMNS.get(first.task, tuple(first.values)) if n in first.values]
+    rule: Metric = first.metric
+    metric = sort if sort and sort in first.values else rule.headline
+    shown = [n for n in columns or rule.shown or tuple(first.values) if n in first.values]
+    test = ""
     found: tuple[Difference, ...] = ()
     warnings: tuple[Caution, ...] = ()
     if len(runs) > 1:
         comparison = compare(runs, interval=interval, metric=metric, groups=groups, workers=workers)
         scored = {s.name: s.result for s in comparison.systems}
         found = tuple(d for d in comparison.differences if d.metric == metric)
-        warnings = comparison.warnings
+        warnings, test = comparison.warnings, comparison.test
     else:
         number = None if groups is None or first.tally is None else group_of_image(first.tally.keys, groups)
         scored = {n: statistics.with_intervals(r, interval, groups=number, workers=workers) for n, r in runs.items()}
     names = list(runs)
     value = {name: scored[name].values[metric] for name in names}
-    order = sorted(names, key=lambda n: (value[n] != value[n], -value[n] if value[n] == value[n] else 0.0, n))
+    gain = first.figure(metric).gain
+    order = sorted(names, key=lambda n: (value[n] != value[n], -gain(value[n]) if value[n] == value[n] else 0.0, n))
     place = {name: i for i, name in enumerate(order)}
     apart = {
         frozenset((place[names[d.first]], place[names[d.second]])) for d in found if d.significant or d.value != d.value
@@ -165,6 +164,7 @@ def _board(
         signature=first.signature,
         varying={key: first.signature.get(key) or "nothing said" for key in varying},
         warnings=warnings,
+        test=test,
     )
 
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import html
-import json
 from collections.abc import Sequence
 from typing import Any
 
 from segeval.comparison.ranking import Board
 from segeval.results import tables
-from segeval.results.result_tables import between
 from segeval.results.stored import plain
-from segeval.results.tables import Table, percent
+from segeval.results.tables import Table, exact
 
 FORMS = ("text", "json", "markdown", "csv", "latex", "html")
 
@@ -20,10 +17,10 @@ def board_table(board: Board) -> Table:
     """Rank, system, the value that sorts with its interval and letters, and the other values."""
     rows = []
     for e in board.entries:
-        ends = e.result.intervals.get(board.metric)
-        others = (percent(e.result.values[n]) for n in board.columns[1:])
-        first = percent(e.result.values[board.metric])
-        rows.append((str(e.rank), e.name, first, between(*ends) if ends else "", e.letters, *others))
+        figure, ends = e.result.figure(board.metric), e.result.intervals.get(board.metric)
+        others = (e.result.figure(n).show(e.result.values[n]) for n in board.columns[1:])
+        first = figure.show(e.result.values[board.metric])
+        rows.append((str(e.rank), e.name, first, figure.between(*ends) if ends else "", e.letters, *others))
     level = f"{100 * board.interval.level:g}% interval"
     title = f"{board.task}, {board.entries[0].result.images} images"
     if board.varying:
@@ -32,43 +29,33 @@ def board_table(board: Board) -> Table:
 
 
 def notes(board: Board) -> list[str]:
-    """What letters mean, and under which conventions the board stands."""
+    """What letters mean."""
     lines = []
     if len(board.entries) > 1:
         pairs = len(board.p)
-        test = "paired bootstrap" if board.task == "instance" else "paired randomization test"
         correction = f", Holm-corrected over {pairs} pairs" if pairs > 1 else ""
         lines.append(
             f"systems that share a letter are not significantly different in {board.metric} "
-            f"({test}, p ≤ {board.interval.alpha:g}{correction})"
+            f"({board.test}, p ≤ {board.interval.alpha:g}{correction})"
         )
-    return [*lines, board.signature.format()]
+    return lines
 
 
 def render(boards: Sequence[Board], form: str = "text") -> str:
     """The boards as ``text``, ``json``, ``markdown``, ``csv``, ``latex`` or ``html``."""
     if form == "json":
-        return json.dumps(plain([to_dict(b) for b in boards]), indent=1, ensure_ascii=False, allow_nan=False)
+        return tables.as_json(plain([to_dict(b) for b in boards]))
     if form == "csv":
         return tables.to_csv(exact_table(boards))
     parts = []
     for board in boards:
-        said = notes(board)
-        if form == "latex":
-            said = [f"% {line}" for line in said]
-        elif form == "html":
-            said = [f"<p>{html.escape(line)}</p>" for line in said]
-        elif form == "markdown":
-            said = ["", *said[:-1], "", f"`{said[-1]}`"]
-        parts.append("\n".join([tables.FORMATS[form](board_table(board)), *said]))
+        said = tables.notes(notes(board), [board.signature.format()], form)
+        parts.append(tables.FORMATS[form](board_table(board)) + ("\n\n" if form == "markdown" else "\n") + said)
     return "\n\n".join(parts)
 
 
 def exact_table(boards: Sequence[Board]) -> Table:
     """All values of all runs, unrounded."""
-
-    def cell(value: float | None) -> str:
-        return "" if value is None or value != value else repr(value)
 
     names = list(dict.fromkeys(n for b in boards for e in b.entries for n in e.result.values))
     headers = ["task", "sorted by", "rank", "system", "letters"]
@@ -79,7 +66,7 @@ def exact_table(boards: Sequence[Board]) -> Table:
             row = [b.task, b.metric, str(e.rank), e.name, e.letters]
             for n in names:
                 low, high = e.result.intervals.get(n, (float("nan"), float("nan")))
-                row += [cell(e.result.values.get(n)), cell(low), cell(high)]
+                row += [exact(e.result.values.get(n)), exact(low), exact(high)]
             rows.append((*row, e.result.signature.format()))
     return Table(tuple(headers), tuple(rows), left=(0, 1, 3, 4))
 

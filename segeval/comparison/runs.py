@@ -6,12 +6,10 @@ import contextlib
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from segeval.errors import Caution, SegevalError
-from segeval.metrics.semantic.rule import SemanticIoU
 from segeval.readers.coco.tables import keys_by_name
 from segeval.results.result import Result
 from segeval.samples.pairs import Key
@@ -192,9 +190,7 @@ def subset(result: Result, keys: Iterable[Key]) -> Result:
     tally = result.tally
     if tally is None or tally.folded:
         raise SegevalError("this run keeps no rows by image", remedy="score again with --out, without collapsing")
-    rule = result.metric
-    if isinstance(rule, SemanticIoU):
-        # What was inferred from all images stays, or a part would be scored by another rule than the whole.
-        rule = replace(rule, taxonomy=rule.taxonomy_of(tally), void=rule.void_values)
+    # What was inferred from all images stays, or a part would be scored by another rule than the whole.
+    rule = result.metric.settled(tally)
     part: Result = rule.score(tally.take(keys))
     return part.with_(provenance=result.provenance)

@@ -48,6 +48,8 @@ class Slice:
 class Gap:
     """How far one metric's best and worst slices of one attribute lie apart: ``value = best - worst``.
 
+    Where less is better, the value is ``worst - best``: a gap is never negative.
+
     `low` and `high` bound it (both slices resampled within themselves), NaN unless intervals were asked for. The two
     slices were chosen for being extreme, so with many slices a gap is above 0 by chance alone.
     """
@@ -149,13 +151,15 @@ def _gap(attribute: str, metric: str, parts: list[_Part], interval: Interval | N
     defined = [part for part in parts if part.result.values[metric] == part.result.values[metric]]
     if not defined:
         return Gap(attribute, metric, "", "", math.nan, math.nan, math.nan)
-    best = max(defined, key=lambda part: part.result.values[metric])
-    worst = min(defined, key=lambda part: part.result.values[metric])
-    value = best.result.values[metric] - worst.result.values[metric]
+    gain = defined[0].result.figure(metric).gain
+    best = max(defined, key=lambda part: gain(part.result.values[metric]))
+    worst = min(defined, key=lambda part: gain(part.result.values[metric]))
+    value = gain(best.result.values[metric] - worst.result.values[metric])
     if interval is None or best is worst or min(best.units, worst.units) < 2:
         return Gap(attribute, metric, best.value, worst.value, value, math.nan, math.nan)
     # Two slices share no image, so they are drawn apart: with numbers of their own.
     apart = best.samples(metric, interval, 0, workers) - worst.samples(metric, interval, interval.resamples, workers)
+    apart = np.asarray(gain(1.0) * apart)
     # The percentiles about the difference itself: leaving out an image concerns one of the two slices only.
     ends = bounds(apart[:, None], np.array([value]), replace(interval, method="percentile"))[:, 0]
     low, high = (ends - np.nanmean(apart) + value).tolist()

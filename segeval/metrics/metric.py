@@ -10,6 +10,7 @@ from segeval.evidence.tally import Tally
 from segeval.metrics.reweighting import Reweighted
 from segeval.results.figures import FRACTION, Figure
 from segeval.results.result import Result
+from segeval.results.signature import Signature
 from segeval.results.tables import Table
 from segeval.samples.pairs import Pair
 from segeval.samples.taxonomy import Taxonomy
@@ -64,8 +65,17 @@ class Metric(Protocol):
 
     @property
     def takes_counts(self) -> bool:
-        """Whether counted overlaps may stand in place of pixels."""
+        """Whether counted overlaps (`segeval.samples.pairs.Counted`) may stand in place of pixels."""
         return False
+
+    @property
+    def void_values(self) -> tuple[int, ...]:
+        """The values that are no class."""
+        return ()
+
+    def counted(self, pair: Pair) -> Pair:
+        """An image with its counts in place of its pixels, checked as `observe` does; if the rule `takes_counts`."""
+        return pair
 
     def observe(self, pairs: Iterable[Pair]) -> Tally:
         """Exact sufficient statistics of some images."""
@@ -74,6 +84,10 @@ class Metric(Protocol):
     def score(self, tally: Tally) -> Result:
         """The numbers that the statistics give."""
         ...
+
+    def signature(self, tally: Tally) -> Signature:
+        """Every choice that moves the numbers; also of a part of the images, which has no numbers."""
+        return self.score(tally).signature
 
     def per_image(self, tally: Tally) -> list[dict[str, Any]]:
         """One row an image, worst first: its key as ``image``, and figures."""

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from segeval.results.figures import FRACTION, Figure
+
 # Width of a letter of a label, in units of a chart.
 _LETTER = 7.4
 
@@ -130,25 +132,30 @@ def _axes(width: int, height: int, left: int, bottom: int, steps: int) -> tuple[
     return at, left + at * (width - left - 12), 12 + (1 - at) * (height - bottom - 12)
 
 
-def _ticks(places: NDArray[np.float64], at: NDArray[np.float64]) -> tuple[tuple[float, str], ...]:
-    return tuple((round(float(p), 1), f"{100 * a:.0f}") for p, a in zip(places, at, strict=True))
+def _ticks(places: NDArray[np.float64], at: NDArray[np.float64], end: float = 100.0) -> tuple[tuple[float, str], ...]:
+    return tuple((round(float(p), 1), f"{end * a:.4g}") for p, a in zip(places, at, strict=True))
 
 
 def scatter(
-    first: NDArray[np.float64], second: NDArray[np.float64], labels: tuple[str, str], systems: tuple[int, int]
+    first: NDArray[np.float64],
+    second: NDArray[np.float64],
+    labels: tuple[str, str],
+    systems: tuple[int, int],
+    figure: Figure = FRACTION,
 ) -> Chart:
     """One dot an image: its figure under two systems; undefined ones are left out."""
     size, left, bottom = 420, 46, 44
     at, xs, ys = _axes(size, size, left, bottom, 5)
     both = ~(np.isnan(first) | np.isnan(second))
-    x = xs[0] + first[both] * (xs[-1] - xs[0])
-    y = ys[0] + second[both] * (ys[-1] - ys[0])
+    end = figure.reach([*first[both].tolist(), *second[both].tolist()])
+    x = xs[0] + first[both] / end * (xs[-1] - xs[0])
+    y = ys[0] + second[both] / end * (ys[-1] - ys[0])
     # Dots that share a tenth of a pixel are one dot.
     places = np.unique(np.round(np.stack([x, y], 1), 1), axis=0)
     path = "".join(f"M{a:g} {b:g}h0" for a, b in places.tolist())
     diagonal = f"M{xs[0]:g} {ys[0]:g}L{xs[-1]:g} {ys[-1]:g}"
     title = f"{labels[0]} and {labels[1]} image by image"
-    ticks = _ticks(xs, at), _ticks(ys, at)
+    ticks = _ticks(xs, at, figure.scale * end), _ticks(ys, at, figure.scale * end)
     dots = Line(path, systems[1], dots=True)
     return Chart(title, size, size, left, bottom, *ticks, labels[0], labels[1], (dots,), *systems, diagonal)
 
@@ -219,10 +226,13 @@ def _short(value: float) -> str:
     return f"{value:g}"
 
 
-def histogram(figures: Sequence[NDArray[np.float64]], names: Sequence[str], figure: str, bins: int = 20) -> Chart:
+def histogram(
+    figures: Sequence[NDArray[np.float64]], names: Sequence[str], name_of_figure: str, figure: Figure = FRACTION
+) -> Chart:
     """How an image's figure is distributed, one stepped line a system."""
     width, height, left, bottom = 520, 300, 46, 44
-    counts = [np.histogram(f[~np.isnan(f)].clip(0, 1), bins, (0, 1))[0] for f in figures]
+    bins, end = 20, figure.reach(v for f in figures for v in f[~np.isnan(f)].tolist())
+    counts = [np.histogram(f[~np.isnan(f)].clip(0, end), bins, (0, end))[0] for f in figures]
     top = max(1, int(max(c.max() for c in counts)))
     step_up = next(s * 10**e for e in range(8) for s in (1, 2, 5) if s * 10**e * 4 >= top)
     top = step_up * -(-top // step_up)
@@ -237,10 +247,9 @@ def histogram(figures: Sequence[NDArray[np.float64]], names: Sequence[str], figu
         )
         lines.append(Line(path + f"V{ys[0]:g}Z", k, name, filled=True))
     y_ticks = tuple((round(float(ys[0] + m / top * (ys[-1] - ys[0])), 1), str(m)) for m in marks)
-    title = f"distribution of each image's {figure}"
-    return Chart(
-        title, width, height, left, bottom, _ticks(xs, at), y_ticks, f"{figure} of an image", "images", tuple(lines)
-    )
+    title, label = f"distribution of each image's {name_of_figure}", f"{name_of_figure} of an image"
+    x_ticks = _ticks(xs, at, figure.scale * end)
+    return Chart(title, width, height, left, bottom, x_ticks, y_ticks, label, "images", tuple(lines))
 
 
 def precision_recall(curves: Sequence[tuple[str, int, str, NDArray[np.float64], NDArray[np.float64]]]) -> Chart:

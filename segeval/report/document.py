@@ -13,7 +13,7 @@ from typing import Any
 from segeval.comparison.comparing import Comparison, System, mark
 from segeval.comparison.slices import Slices
 from segeval.errors import SegevalError
-from segeval.metrics.diagnosis import Confusions, part_of
+from segeval.metrics.diagnosis import Confusions, image_figure, part_of
 from segeval.report import analysis, charts, sections
 from segeval.report.pictures.gallery import ImageFigures, error_legend, figures_of, gallery, has_images
 from segeval.report.pictures.painting import class_colours
@@ -25,8 +25,6 @@ from segeval.version import __version__
 
 # Bytes of a page; mail and chat take it.
 PAGE_BYTES = 4_800_000
-
-TITLES = {"semantic": "Semantic segmentation", "panoptic": "Panoptic segmentation", "instance": "Instance segmentation"}
 
 
 def write_report(
@@ -74,8 +72,6 @@ def write_report(
         raise SegevalError("no run to report", remedy="give at least one result")
     if len({s.result.task for s in systems}) > 1:
         raise SegevalError("runs of different tasks do not fit into one report", remedy="write one report a task")
-    if systems[0].result.task not in TITLES:
-        raise SegevalError(f"there is no report of the task {systems[0].result.task!r}", remedy="leave out the report")
     if slices is not None and len(slices) != len(systems):
         raise SegevalError(f"{len(slices)} tables of slices for {len(systems)} runs", remedy="give one for each run")
     return write_atomic(path, render(systems, comparison, slices, images, title))
@@ -117,15 +113,18 @@ def render(
     taxonomy = first.taxonomy
     colours, replaced = class_colours(taxonomy)
     shades = [sections.hexadecimal(c) for c in colours]
-    metric = comparison.metric if comparison is not None else sections.HEADLINES[first.task]
+    metric = comparison.metric if comparison is not None else first.metric.headline
+    read = first.figure(metric)
     script = resources.files(__package__).joinpath("report.js").read_text("utf-8")
     page: dict[str, Any] = {
         "title": title or _title(systems),
-        "eyebrow": TITLES[first.task],
+        "eyebrow": first.metric.title or printable(first.task).capitalize(),
         "version": __version__,
         "facts": _facts(first, taxonomy),
         "systems": systems,
         "metric": metric,
+        "unit": "points" if read.unit == "%" else read.unit or "its own unit",
+        "better_side": "Below" if first.figure(image_figure(first.metric)).lower_is_better else "Above",
         "verdicts": sections.verdicts(comparison) if comparison is not None else [],
         "headline": sections.headline(systems, metric),
         "pairs": sections.pairs(comparison) if comparison is not None else None,
@@ -136,7 +135,7 @@ def render(
         "slices": sections.slice_tables(systems, slices) if slices else [],
         "warnings": _warnings(systems, comparison),
         "commands": [(s, sections.command_of(s.result)) for s in systems],
-        "error_legend": error_legend(first.task),
+        "error_legend": error_legend(first.metric.reads),
         "styles": resources.files(__package__).joinpath("report.css").read_text("utf-8"),
         "script": script,
         # The page runs this script and no other, whatever a name may hold.
@@ -230,9 +229,10 @@ def _images(systems: Sequence[System], comparison: Comparison | None, figures: I
     if figures is None:
         return {"histogram": None, "scatters": [], "quantiles": ""}
     names, values = [s.name for s in systems], list(figures.values)
+    figure = systems[0].result.figure(figures.name)
     pairs = range(1, len(systems)) if comparison is not None else ()
     return {
-        "histogram": charts.histogram(values, names, figures.name),
-        "quantiles": sections.quantiles(names, values, figures.name),
-        "scatters": [charts.scatter(values[0], values[j], (names[0], names[j]), (0, j)) for j in pairs],
+        "histogram": charts.histogram(values, names, figures.name, figure),
+        "quantiles": sections.quantiles(names, values, figures.name, figure),
+        "scatters": [charts.scatter(values[0], values[j], (names[0], names[j]), (0, j), figure) for j in pairs],
     }

@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from segeval.results.tables import DASH, percent, printable
+from segeval.results.figures import FRACTION, Figure
+from segeval.results.tables import DASH, printable
 
 
 @dataclass(frozen=True)
@@ -69,12 +70,12 @@ class Grid:
     dense: bool = False
 
 
-def number(value: float, bounds: tuple[float, float] | None = None, **more: object) -> Cell:
-    """A fraction as percent, perhaps with its interval below."""
+def number(value: float, bounds: tuple[float, float] | None = None, figure: Figure = FRACTION, **more: object) -> Cell:
+    """A figure as people read it, perhaps with its interval below."""
     note = ""
     if bounds is not None and not any(map(math.isnan, bounds)):
-        note = f"{percent(bounds[0])} – {percent(bounds[1])}"
-    return Cell(text=percent(value), sort=None if value != value else value, note=note, **more)  # type: ignore[arg-type]
+        note = f"{figure.show(bounds[0])} – {figure.show(bounds[1])}"
+    return Cell(text=figure.show(value), sort=None if value != value else value, note=note, **more)  # type: ignore[arg-type]
 
 
 def count(value: int) -> Cell:
@@ -89,7 +90,7 @@ def words(text: object, *, swatch: str = "", letter: str = "", sort: float | str
 
 
 def bar(value: float, bounds: tuple[float, float] | None, system: int, scale: float = 1.0) -> Bar | None:
-    """A bar of a fraction, or None where it is undefined."""
+    """A bar of a value on a track that ends at `scale`, or None where the value is undefined."""
     if value != value:
         return None
     low, high = bounds if bounds is not None and not any(map(math.isnan, bounds)) else (value, value)
@@ -105,11 +106,11 @@ def bars(made: Sequence[Bar | None], sort: float) -> Cell:
     return Cell(sort=None if sort != sort else sort, bars=drawn)
 
 
-def difference(value: float) -> str:
-    """A signed difference of fractions, in points."""
+def difference(value: float, figure: Figure = FRACTION) -> str:
+    """A signed difference: of fractions in points."""
     if value != value:
         return DASH
-    return f"{100 * value:+.1f}".replace("-", "\N{MINUS SIGN}")
+    return f"{figure.scale * value:+.{figure.digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def spans(rows: Sequence[tuple[float, float, float, bool]]) -> list[Span | None]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import html
 import importlib
 import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -19,6 +19,7 @@ from segeval.errors import Caution, SegevalError
 from segeval.evidence.tally import Tally
 from segeval.evidence.tally_files import DAMAGE
 from segeval.results import tables
+from segeval.results.figures import FRACTION, Figure
 from segeval.results.result_tables import COLUMNS, class_table, exact_table, headline_table, interval_table
 from segeval.results.signature import Signature
 from segeval.results.stored import bounds, check_figures, plain, undefined
@@ -98,7 +99,7 @@ class Result:
         plain["per_class"] = tuple(dict(row) for row in self.per_class)
         return type(self), tuple(plain.values())
 
-    @property
+    @cached_property
     def metric(self) -> Any:
         """The rule that made these values (a `segeval.metrics.metric.Metric`), made again from `rule`.
 
@@ -109,6 +110,11 @@ class Result:
         """
         # The one call that goes up: a result finds its rule by name, as rules themselves make results.
         return importlib.import_module("segeval.metrics.tasks").saved_rule(dict(self.rule))
+
+    def figure(self, name: str) -> Figure:
+        """How a value, or a figure of a class or an image, is read."""
+        found: Figure = self.metric.figure(name) if self.rule else FRACTION
+        return found
 
     @property
     def taxonomy(self) -> Taxonomy:
@@ -149,13 +155,7 @@ class Result:
         parts = [draw(t) for t in self.tables() if t.rows]
         sign = self.signature.format()
         signs = [sign] if self.interval_signature is None else [sign, self.interval_signature.format()]
-        for text in signs:
-            parts += {
-                "latex": [f"% {text}"],
-                "markdown": [f"`{text}`"],
-                "html": [f"<p><code>{html.escape(text)}</code></p>"],
-            }.get(form, [text])
-        return "\n\n".join(parts)
+        return "\n\n".join([*parts, *(tables.notes((), [text], form) for text in signs)])
 
     def __repr__(self) -> str:
         return tables.to_text(headline_table(self)) + "\n" + self.signature.format()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import html
 import io
+import json
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -131,3 +132,27 @@ FORMATS: dict[str, Callable[[Table], str]] = {
     "csv": to_csv,
     "html": to_html,
 }
+
+
+def exact(value: object) -> str:
+    """An unrounded cell: every digit of a float, and nothing where a value is undefined."""
+    if value is None or value != value:
+        return ""
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+def notes(lines: Sequence[str], signatures: Sequence[str], form: str) -> str:
+    """What stands below a table: sentences, and signatures that are copied from there."""
+    if form == "latex":
+        return "\n".join(f"% {line}" for line in (*lines, *signatures))
+    if form == "html":
+        said = [f"<p>{html.escape(line)}</p>" for line in lines]
+        return "\n".join([*said, *(f"<p><code>{html.escape(sign)}</code></p>" for sign in signatures)])
+    if form == "markdown":
+        return "  \n".join([*lines, *(f"`{sign}`" for sign in signatures)])
+    return "\n".join([*lines, *signatures])
+
+
+def as_json(value: object) -> str:
+    """One JSON object for a person's eye; undefined numbers are null."""
+    return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)

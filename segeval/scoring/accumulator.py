@@ -10,7 +10,6 @@ from segeval.errors import SegevalError
 from segeval.evidence.tally import Tally, merge
 from segeval.metrics.metric import Metric
 from segeval.metrics.options import check_options
-from segeval.metrics.semantic.rule import SemanticIoU
 from segeval.metrics.tasks import rule_of
 from segeval.results.result import Result
 from segeval.samples.pairs import Key, Pair
@@ -50,7 +49,7 @@ class Accumulator:
             taxonomy = None if classes is None else Taxonomy.of(classes)
             kind = rule_of(rule)
             check_options(kind, options)
-            made: Metric = kind(taxonomy=taxonomy, **options)
+            made: Metric = kind(taxonomy=taxonomy, **options)  # type: ignore[call-arg]
         elif options or classes is not None:
             raise SegevalError("options belong to the rule", remedy="make the rule with them, or give the task's name")
         else:
@@ -121,7 +120,7 @@ class Accumulator:
     def _observe(self, pairs: list[Pair]) -> None:
         """Count images now; those that are small once counted become rows later."""
         distinct = len({pair.key for pair in pairs}) == len(pairs)
-        if distinct and isinstance(self.rule, SemanticIoU) and self.rule.takes_counts:
+        if distinct and self.rule.takes_counts and self.rule.reads == "semantic":
             self._counted += [self.rule.counted(pair) for pair in pairs]
             if len(self._counted) >= MOST_COUNTED:
                 self._settle()

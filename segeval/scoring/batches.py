@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from segeval.errors import SegevalError
+from segeval.metrics.metric import Metric
 from segeval.samples.labels import to_numpy
 from segeval.samples.pairs import Key, Pair
 from segeval.samples.panoptic import PanopticMap, from_arrays, without
@@ -16,7 +17,7 @@ from segeval.samples.panoptic import PanopticMap, from_arrays, without
 Image = tuple[Any, Any]
 
 
-def images_of(rule: Any, prediction: Any, truth: Any, keys: Sequence[Key] | None, *, many: bool) -> list[Image]:
+def images_of(rule: Metric, prediction: Any, truth: Any, keys: Sequence[Key] | None, *, many: bool) -> list[Image]:
     """The images of an update.
 
     Parameters
@@ -35,14 +36,14 @@ def images_of(rule: Any, prediction: Any, truth: Any, keys: Sequence[Key] | None
     SegevalError
         If the two sides hold different numbers of images, or logits have another number of channels than classes.
     """
-    many = many or (rule.task == "semantic" and _rank(prediction) == 4)
-    split = {"semantic": _semantic, "panoptic": _panoptic, "instance": _instances}[rule.task]
+    many = many or (rule.reads == "semantic" and _rank(prediction) == 4)
+    split = {"semantic": _semantic, "panoptic": _panoptic, "instance": _instances}[rule.reads]
     predictions, truths = split(prediction, many, "prediction"), split(truth, many, "truth")
     if len(predictions) != len(truths):
         raise SegevalError(
             f"{len(predictions)} predictions but {len(truths)} truths", remedy="give one prediction for each truth"
         )
-    if rule.task == "semantic":
+    if rule.reads == "semantic":
         names = keys if keys and len(keys) == len(truths) else [None] * len(truths)
         return [
             (narrow(labels_of(rule, p, _rank(t), key)), narrow(t))
@@ -51,7 +52,7 @@ def images_of(rule: Any, prediction: Any, truth: Any, keys: Sequence[Key] | None
     return list(zip(predictions, truths, strict=True))
 
 
-def pair_of(rule: Any, image: Image, key: Key) -> Pair:
+def pair_of(rule: Metric, image: Image, key: Key) -> Pair:
     """One image as the rule observes it.
 
     Raises
@@ -60,12 +61,12 @@ def pair_of(rule: Any, image: Image, key: Key) -> Pair:
         For a panoptic side that is no pair of ids and segments.
     """
     prediction, truth = image
-    if rule.task == "panoptic":
+    if rule.reads == "panoptic":
         prediction, truth = panoptic_map(rule, prediction, "prediction", key), panoptic_map(rule, truth, "truth", key)
     return Pair(key, truth, prediction)
 
 
-def panoptic_map(rule: Any, data: Any, what: str, key: Key) -> PanopticMap:
+def panoptic_map(rule: Metric, data: Any, what: str, key: Key) -> PanopticMap:
     """A panoptic side of one image, checked, its void applied."""
     if not isinstance(data, PanopticMap):
         pixels, segments = panoptic_parts(data, what, key)
@@ -95,7 +96,7 @@ def narrow(labels: Any) -> Any:
     return array
 
 
-def channel_values(rule: Any, channels: int) -> list[int]:
+def channel_values(rule: Metric, channels: int) -> list[int]:
     """The label that each channel of logits stands for.
 
     As many channels as classes stand for the classes in their order. One channel more than the largest class id, or
@@ -107,7 +108,7 @@ def channel_values(rule: Any, channels: int) -> list[int]:
         For another number of channels.
     """
     taxonomy = rule.taxonomy
-    if taxonomy is None or rule.map_prediction:
+    if taxonomy is None or getattr(rule, "map_prediction", None):
         return list(range(channels))
     if channels == len(taxonomy):
         return list(taxonomy.ids)
@@ -119,7 +120,7 @@ def channel_values(rule: Any, channels: int) -> list[int]:
     )
 
 
-def labels_of(rule: Any, prediction: Any, rank: int, key: Key | None = None) -> Any:
+def labels_of(rule: Metric, prediction: Any, rank: int, key: Key | None = None) -> Any:
     """Labels of a prediction with one axis more than its truth: the channel of the largest logit, the first of equals.
 
     A single channel is a foreground against a background: above 0 it is class 1 (a probability above a half).

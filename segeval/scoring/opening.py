@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from segeval.errors import SegevalError
+from segeval.metrics.metric import Metric
 from segeval.metrics.options import check_options
 from segeval.metrics.tasks import reads_of, rule_of
 from segeval.readers.classes import read_classes
@@ -32,7 +33,7 @@ def open_data(
     pred_suffix: str = "",
     gt_suffix: str = "",
     **options: Any,
-) -> tuple[PairedSource, Any]:
+) -> tuple[PairedSource, Metric]:
     """The pairs and the rule that `score` uses; its parameters are those of `score`.
 
     Returns
@@ -74,8 +75,9 @@ def _open(
     listed_void: tuple[int, ...] | None,
     reading: Mapping[str, Any],
     options: dict[str, Any],
-) -> tuple[PairedSource, Any]:
-    kind, reads = rule_of(task), reads_of(task)
+) -> tuple[PairedSource, Metric]:
+    kind: Any = rule_of(task)
+    reads = reads_of(task)
     known = {f.name for f in fields(kind)}  # a package's rule may lack some
     if reads == "semantic":
         if listed_void is not None and options.get("void") is None and "void" in known:

@@ -11,6 +11,7 @@ from typing import Any
 
 from segeval.errors import Caution, SegevalError
 from segeval.evidence.tally import Tally, merge
+from segeval.metrics.metric import Metric
 from segeval.metrics.options import rule_to_dict
 from segeval.results.result import Result
 from segeval.samples.pairs import Key
@@ -67,7 +68,9 @@ def keys_digest(keys: Sequence[Key]) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def partial_result(rule: Any, tally: Tally, shard: Shard, keys: Sequence[Key], cautions: Sequence[Caution]) -> Result:
+def partial_result(
+    rule: Metric, tally: Tally, shard: Shard, keys: Sequence[Key], cautions: Sequence[Caution]
+) -> Result:
     """The run of one shard: rows, and no figures that could be taken for a score.
 
     Parameters

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from segeval.metrics.metric import Metric
 from segeval.samples.pairs import Key, Pair
 from segeval.scoring.batches import _panoptic
 
@@ -26,16 +27,18 @@ def on_device(*sides: Any) -> bool:
     return all(bool(getattr(side, "is_cuda", False)) for side in sides)
 
 
-def waiting_of(rule: Any, prediction: Any, truth: Any, *, many: bool) -> tuple[int, Waiting] | None:
+def waiting_of(rule: Metric, prediction: Any, truth: Any, *, many: bool) -> tuple[int, Waiting] | None:
     """Start counting on the device that holds a batch: how many images it has, and the counts to come.
 
     None where there is nothing to gain: arrays in host memory, instances, classes that are still to be found.
     """
-    if rule.task == "semantic" and on_device(prediction, truth):
+    if not rule.takes_counts:
+        return None
+    if rule.reads == "semantic" and on_device(prediction, truth):
         from segeval.scoring.device import counting as torch_counting
 
         return torch_counting.count_semantic(rule, prediction, truth)
-    if rule.task == "panoptic":
+    if rule.reads == "panoptic":
         predictions, truths = _panoptic(prediction, many, "prediction"), _panoptic(truth, many, "truth")
         sides = [*predictions, *truths]
         pairs = all(isinstance(side, (tuple, list)) and len(side) == 2 for side in sides)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from segeval.statistics.resampling import Interval
 
@@ -20,16 +20,18 @@ def bounds(
     estimate: NDArray[np.float64],
     interval: Interval,
     left: NDArray[np.float64] | None = None,
-    lowest: float = 0.0,
+    limits: tuple[ArrayLike, ArrayLike] = (0.0, 1.0),
 ) -> NDArray[np.float64]:
     """Lower and upper bound (2, ...) of estimates (...) from resampled ones (B, ...).
 
-    `left` holds the leave-one-out estimates (N, ...) that every method but ``percentile`` needs; `lowest` is the
-    least that is possible: 0 for a score, -1 for a difference. Undefined resamples are left out. Where the estimate
+    `left` holds the leave-one-out estimates (N, ...) that every method but ``percentile`` needs; `limits` are the
+    least and the most that is possible, as far as it broadcasts to the estimates: 0 and 1 for a score, -1 and 1 for a
+    difference of scores. Undefined resamples are left out. Where the estimate
     is undefined, or more than a fifth of the resamples are, because the number rests on a single image, both bounds
     are NaN. Where all resamples agree, both bounds are their value.
     """
     shape = samples.shape[1:]
+    lowest, highest = (np.broadcast_to(np.asarray(end, np.float64), shape).reshape(-1) for end in limits)
     flat = np.sort(samples.reshape(len(samples), -1), axis=0)  # NaN sorts last
     middle = estimate.reshape(-1)
     defined = (~np.isnan(flat)).sum(axis=0)
@@ -43,7 +45,7 @@ def bounds(
     if interval.method == "scaled":
         assert aside is not None
         alike = flat[0] == _quantile(flat, defined, np.ones(flat.shape[1]))
-        out = np.where(alike, out, np.clip(_scaled(out, flat, middle, aside), lowest, 1.0))
+        out = np.where(alike, out, np.clip(_scaled(out, flat, middle, aside), lowest, highest))
     out[:, np.isnan(middle) | (defined < LEAST_DEFINED * len(flat))] = np.nan
     return out.reshape(2, *shape)
 

@@ -58,8 +58,14 @@ def with_intervals(
     evidence = reweighted(result)
     block = unit_of_image(evidence, groups)
     figures = resample([evidence], chosen, block, workers)[0]
-    bounds = bounds_of(evidence, figures, chosen, block, workers)
-    return attach(result, evidence, bounds, chosen, groups)
+    ends = bounds_of(result, evidence, figures, chosen, block, workers)
+    return attach(result, evidence, ends, chosen, groups)
+
+
+def limits_of(result: Result, names: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The least and the most that figures can be, in the order of their names."""
+    figures = [result.figure(name) for name in names]
+    return np.array([f.low for f in figures]), np.array([f.high for f in figures])
 
 
 def attach(
@@ -146,14 +152,31 @@ def jackknife(evidences: Sequence[Reweighted], unit: NDArray[np.int64], workers:
 
 
 def bounds_of(
-    evidence: Reweighted, figures: Figures, interval: Interval, unit: NDArray[np.int64], workers: int | None
+    result: Result,
+    evidence: Reweighted,
+    figures: Figures,
+    interval: Interval,
+    unit: NDArray[np.int64],
+    workers: int | None,
 ) -> Figures:
     """Bounds of every number: (2, V) and (2, K, F)."""
     once = evidence.at(np.ones((1, len(unit))))
     left = jackknife([evidence], unit, workers)[0] if interval.leaves_out else None
     return Figures(
-        bounds(figures.values, once.values[0], interval, None if left is None else left.values),
-        bounds(figures.classes, once.classes[0], interval, None if left is None else left.classes),
+        bounds(
+            figures.values,
+            once.values[0],
+            interval,
+            None if left is None else left.values,
+            limits_of(result, evidence.values),
+        ),
+        bounds(
+            figures.classes,
+            once.classes[0],
+            interval,
+            None if left is None else left.classes,
+            limits_of(result, evidence.figures),
+        ),
     )
 
 

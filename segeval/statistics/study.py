@@ -75,18 +75,26 @@ class Study:
         """A run with its own intervals, from the draws of the study."""
         left = None if self.left is None else self.left[i]
         samples, once = self.samples[i], self.once[i]
+        run, evidence = self.results[i], self.evidences[i]
+        without = (None, None) if left is None else (left.values, left.classes)
+        within = statistics.limits_of(run, evidence.values), statistics.limits_of(run, evidence.figures)
         ends = Figures(
-            bounds(samples.values, once.values[0], self.interval, None if left is None else left.values),
-            bounds(samples.classes, once.classes[0], self.interval, None if left is None else left.classes),
+            bounds(samples.values, once.values[0], self.interval, without[0], within[0]),
+            bounds(samples.classes, once.classes[0], self.interval, without[1], within[1]),
         )
         return statistics.attach(self.results[i], self.evidences[i], ends, self.interval, self.group)
+
+    def _apart(self, i: int, names: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The least and the most that differences of figures can be."""
+        low, high = statistics.limits_of(self.results[i], names)
+        return low - high, high - low
 
     def differences(self, i: int, j: int) -> list[PairDifference]:
         """``j - i`` for every headline value."""
         samples = self.samples[j].values - self.samples[i].values
         observed = self.once[j].values[0] - self.once[i].values[0]
         left = None if self.left is None else self.left[j].values - self.left[i].values
-        low, high = bounds(samples, observed, self.interval, left, -1.0)
+        low, high = bounds(samples, observed, self.interval, left, self._apart(i, self.evidences[i].values))
         p = bootstrap_p(samples, observed, left if self.interval.method == "scaled" else None)
         q = randomization_p(self.evidences[i], self.evidences[j], self.interval, self.unit, self.workers)
         columns = [c.tolist() for c in (observed, low, high, p, q)]
@@ -104,7 +112,8 @@ class Study:
             return difference
 
         left = None if self.left is None else apart(self.left)
-        low, high = bounds(apart(self.samples), apart(self.once)[0], self.interval, left, -1.0)
+        within = tuple(end[0] for end in self._apart(i, a.figures[:1]))
+        low, high = bounds(apart(self.samples), apart(self.once)[0], self.interval, left, within)
         return [
             PairClassDifference(
                 a.figures[0],

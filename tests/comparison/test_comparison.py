@@ -13,12 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segeval.comparison.comparing import Difference, beaten, compare, mark
-from segeval.comparison.comparison_tables import FORMS, render, signed
+from segeval.comparison.comparison_tables import FORMS, render
 from segeval.comparison.runs import subset
 from segeval.comparison.slices import UNKNOWN, slice_result
 from segeval.errors import SegevalError
 from segeval.metrics.reweighting import reweighted
 from segeval.metrics.tasks import saved_rule
+from segeval.results.figures import FRACTION
 from segeval.results.signature import Signature
 from segeval.results.tables import RAISED
 from segeval.statistics.resampling import Interval
@@ -264,7 +265,7 @@ def test_who_beats_whom():
 
 
 def test_signed_zero_has_no_sign():
-    assert [signed(v) for v in (0.0, -0.0001, 0.0123, -0.5, math.nan)] == ["0.0", "0.0", "+1.2", "-50.0", "–"]
+    assert [FRACTION.signed(v) for v in (0.0, -0.0001, 0.0123, -0.5, math.nan)] == ["0.0", "0.0", "+1.2", "-50.0", "–"]
 
 
 # ---- slices --------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from segeval.report.charts import Chart, points
 from segeval.report.grids import Cell, Grid, Header, bar, bars, number, words
 from segeval.report.leaderboard import Page, Section
 from segeval.report.pictures.strips import Strip, make_strip
-from segeval.results.result_tables import between
+from segeval.results.figures import FRACTION
 from segeval.results.tables import DASH, percent
 from segeval_baselines.suite.form import Suite
 from segeval_baselines.suite.members import runs_of
@@ -119,7 +119,7 @@ def _spread(row: Row, metric: str) -> Cell:
 
 
 def _interval(ends: tuple[float, float] | None) -> Cell:
-    return Cell(between(*ends), ends[0]) if ends is not None and ends[0] == ends[0] else Cell(DASH)
+    return Cell(FRACTION.between(*ends), ends[0]) if ends is not None and ends[0] == ends[0] else Cell(DASH)
 
 
 def _costs(suite: Suite, standing: Standing) -> Grid | None:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from segeval.comparison.ranking import COLUMNS, Board, letter_groups, rank_runs
+from segeval.comparison.ranking import Board, letter_groups, rank_runs
 from segeval.errors import SegevalError
+from segeval.metrics.tasks import TASKS, rule_of
 from segeval.results.result import Result
 from segeval.statistics.resampling import Interval
 from segeval_baselines.suite.form import Member, Suite
@@ -117,7 +118,7 @@ class Standing:
     @property
     def metric(self) -> str:
         """The value that ranks."""
-        return COLUMNS[self.task][0]
+        return rule_of(self.task).headline
 
     @property
     def signature(self) -> str:
@@ -128,7 +129,7 @@ class Standing:
     def columns(self) -> tuple[str, ...]:
         """The values shown; label maps whose classes tell things from stuff have one more."""
         known = self.task == "semantic" and any(not math.isnan(row.mean(THINGS)) for row in self.scored)
-        return (*COLUMNS[self.task], *([THINGS] if known else []))
+        return (*rule_of(self.task).shown, *([THINGS] if known else []))
 
     @property
     def scored(self) -> list[Row]:
@@ -189,13 +190,13 @@ def standings(rows: Sequence[Row], interval: Interval | None = None) -> list[Sta
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         groups.setdefault((row.task, row.member.data), []).append(row)
-    tasks = list(COLUMNS)
+    tasks = list(TASKS)
     ordered = sorted(groups.items(), key=lambda item: tasks.index(item[0][0]))
     return [_standing(task, data, members, interval) for (task, data), members in ordered]
 
 
 def _standing(task: str, data: str, rows: Sequence[Row], interval: Interval | None) -> Standing:
-    metric = COLUMNS[task][0]
+    metric = rule_of(task).headline
     scored = [row for row in rows if row.failure is None]
     failed = [row for row in rows if row.failure is not None]
 

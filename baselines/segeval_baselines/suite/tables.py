@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from segeval.results.result_tables import between
+from segeval.results.figures import FRACTION
 from segeval.results.tables import DASH, Table, percent
 from segeval_baselines.prediction.references import OBJECT_REFERENCES, REFERENCES
 from segeval_baselines.suite.form import Suite
@@ -47,7 +47,7 @@ def quality_table(suite: Suite, standing: Standing) -> Table:
         cells = [str(number), name, percent(row.mean(metric))]
         if several:
             cells += [percent(row.spread(metric)), percent(row.value(row.member.seeds[0], metric))]
-        cells += [between(*ends) if ends else DASH, standing.letters.get(row.member.name, "")]
+        cells += [FRACTION.between(*ends) if ends else DASH, standing.letters.get(row.member.name, "")]
         rows.append((*cells, *(percent(row.mean(n)) for n in others)))
     images = f", {standing.scored[0].first.images} images" if standing.scored else ""
     title = f"{standing.task}, {standing.data}{images}"

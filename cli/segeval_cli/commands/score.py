@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from segeval.errors import SegevalError
 from segeval.metrics.options import options
-from segeval.metrics.tasks import TASKS, reads_of, rule_of
+from segeval.metrics.tasks import TASKS, reads_of, resampled, rule_of
 from segeval.readers.classes import read_map
 from segeval.readers.fetching import task_at
 from segeval.readers.formats import FORMATS, check_format, format_of
 from segeval.readers.pairing import MISSING as POLICIES
 from segeval.results.result import Result
-from segeval.results.tables import Table, to_csv
+from segeval.results.tables import Table, exact, to_csv
 from segeval.scoring.evaluation import score
 from segeval.storage.files import require_writable, write_atomic
-from segeval_cli.options.gates import add_gate_options, gate_code
+from segeval_cli.options.gates import add_gate_options, check_gates, gate_code
 from segeval_cli.options.intervals import add_interval_options, check_early, slices_of, with_intervals
 from segeval_cli.options.progress import print_cautions, progress_bar
 from segeval_cli.options.reporting import add_report_options, ready
@@ -175,9 +175,11 @@ def run(args: argparse.Namespace) -> int:
     for side in ("pred", "gt"):
         _refuse_inside(args.out, getattr(args, side), side)
     check_spreading(args)
-    for name in ("intervals", "fail_if_worse", "report"):
-        if task not in TASKS and getattr(args, name):
+    rule = rule_of(task)
+    for name in ("intervals", "fail_if_worse"):
+        if getattr(args, name) and not resampled(rule):
             args.parser.error(f"--{name.replace('_', '-')} is no option of the {task} task")
+    check_gates(rule, args)
     check_early(args)
     ready(args, args.report)
     for place in filter(None, (args.out, args.per_image, args.report)):
@@ -223,21 +225,10 @@ def rendered(result: Result, slices: Slices | None, form: str) -> str:
 
 def per_image_table(result: Result) -> Table:
     """Every image's figures, worst first, unrounded."""
-
     assert result.tally is not None
     rows = result.metric.per_image(result.tally)
     names = tuple(rows[0]) if rows else ("image",)
-
-    def cell(value: Any) -> str:
-        return (
-            ""
-            if isinstance(value, float) and value != value
-            else repr(value)
-            if isinstance(value, float)
-            else str(value)
-        )
-
-    return Table(names, tuple(tuple(cell(row[n]) for n in names) for row in rows))
+    return Table(names, tuple(tuple(exact(row[n]) for n in names) for row in rows))
 
 
 __all__ = ["add_inputs", "add_parser", "add_task_options", "chosen_options", "reading_options", "run"]

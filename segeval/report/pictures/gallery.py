@@ -10,14 +10,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from segeval.comparison.comparing import IMAGE_FIGURES, Comparison, System
+from segeval.comparison.comparing import Comparison, System
 from segeval.errors import SegevalError
+from segeval.metrics.diagnosis import image_figure
 from segeval.report.grids import difference
 from segeval.report.pictures.layers import Layers
 from segeval.report.pictures.painting import ERROR_COLOURS, encode_layer, encode_photo, paint_classes, paint_errors
 from segeval.report.pictures.reread import Files, Photos
 from segeval.results.result import Result
-from segeval.results.tables import percent, printable
+from segeval.results.tables import printable
 from segeval.samples.pairs import Key
 from segeval.samples.taxonomy import Colour, Taxonomy
 
@@ -89,7 +90,7 @@ class ImageFigures:
 
 def figures_of(systems: Sequence[System], comparison: Comparison | None) -> ImageFigures:
     """The figure of every image under every system, of the images that all of them have."""
-    name = IMAGE_FIGURES[systems[0].result.task]
+    name = image_figure(systems[0].result.metric)
     if comparison is not None:
         return ImageFigures(name, comparison.images, comparison.per_image)
     tables = []
@@ -104,12 +105,13 @@ def figures_of(systems: Sequence[System], comparison: Comparison | None) -> Imag
 def choose(systems: Sequence[System], comparison: Comparison | None, figures: ImageFigures) -> list[Choice]:
     """The worst images (of several systems: by their mean), and for each pair with the first those that change most."""
     figure = figures.name
+    read = systems[0].result.figure(figure)
     mean = figures.values.mean(0)
-    order = [int(i) for i in np.argsort(mean, kind="stable") if not math.isnan(mean[i])]
+    order = [int(i) for i in np.argsort(read.gain(1.0) * mean, kind="stable") if not math.isnan(mean[i])]
     chosen = []
     for i in order[: WORST if len(systems) == 1 else WORST - 3]:
         said = ", ".join(
-            f"{s.mark + ' ' if len(systems) > 1 else ''}{percent(float(v))}"
+            f"{s.mark + ' ' if len(systems) > 1 else ''}{read.show(float(v))}"
             for s, v in zip(systems, figures.values[:, i], strict=True)
         )
         chosen.append(Choice("Worst images", figures.keys[i], f"{figure} {said}"))
@@ -117,12 +119,13 @@ def choose(systems: Sequence[System], comparison: Comparison | None, figures: Im
         return chosen
     for j, second in enumerate(comparison.systems[1:], 1):
         changes = [c for c in comparison.changes if (c.first, c.second) == (0, j) and not math.isnan(c.change)]
-        gains = sorted((c for c in changes if c.change > 0), key=lambda c: -c.change)[:CHANGED]
-        losses = sorted((c for c in changes if c.change < 0), key=lambda c: c.change)[:CHANGED]
+        gains = sorted((c for c in changes if read.gain(c.change) > 0), key=lambda c: -abs(c.change))[:CHANGED]
+        losses = sorted((c for c in changes if read.gain(c.change) < 0), key=lambda c: -abs(c.change))[:CHANGED]
         a = comparison.systems[0]
         for title, part in (("Better", gains), ("Worse", losses)):
             for c in part:
-                why = f"{figure} {percent(c.first_value)} → {percent(c.second_value)} ({difference(c.change)})"
+                values = f"{read.show(c.first_value)} → {read.show(c.second_value)}"
+                why = f"{figure} {values} ({difference(c.change, read)})"
                 chosen.append(Choice(f"{title} with {second.name} than with {a.name}", c.image, why))
     return chosen
 
@@ -205,7 +208,7 @@ def _entry(
     if photos is not None and (image := photos.load(name, height, width)) is not None:
         photo = encode_photo(image, height, width)
     panels = [Panel("photograph", "", f"photograph of {name}", kind="photo")] if photo else []
-    lines = systems[0].result.task != "semantic"  # where neighbours of one class are told apart
+    lines = systems[0].result.metric.reads != "semantic"  # where neighbours of one class are told apart
     truth = seen[0][1]
     uri = encode_layer(paint_classes(truth.truth, truth.truth_lines & lines, tuple(colours)))
     panels.append(Panel("truth", uri, f"truth of {name}"))
@@ -232,12 +235,12 @@ def _legend(layers: Sequence[Layers], taxonomy: Taxonomy, colours: Sequence[Colo
     return tuple(shown)
 
 
-def error_legend(task: str) -> list[tuple[str, str]]:
-    """What the colours of an error picture mean."""
+def error_legend(reads: str) -> list[tuple[str, str]]:
+    """What the colours of an error picture mean, by what the rule reads."""
     from segeval.report.pictures import painting as p
 
     words: dict[int, str] = {p.WRONG_CLASS: "wrong class", p.MISSED: "missed", p.VOID: "not scored"}
-    if task != "semantic":
+    if reads != "semantic":
         words = {
             p.WRONG_CLASS: "wrong class",
             p.MISSED: "missed",

@@ -12,7 +12,9 @@ from PIL import Image
 
 from segeval.errors import SegevalError
 from segeval.metrics.instance.rule import InstanceAP
+from segeval.metrics.metric import Metric
 from segeval.metrics.semantic.rule import SemanticIoU
+from segeval.metrics.tasks import TASKS
 from segeval.readers.coco.tables import file_stem, image_entries, read_tables
 from segeval.readers.pairing import PairedSource, is_hidden, plain_name
 from segeval.readers.sources import open_instance, open_panoptic, open_semantic
@@ -50,23 +52,27 @@ class Files:
             raise SegevalError("the run does not say where its files are", remedy="score from paths") from None
         options: Mapping[str, Any] = result.provenance.get("options", {})
         reading = {name: options[name] for name in _READING if name in options}
-        self.rule = result.metric
+        self.rule: Metric = result.metric
+        # What a package's rule reads is shown by our own rule of the same images.
+        own: Any = TASKS[self.rule.reads]
+        self.shown: Any = self.rule if isinstance(self.rule, own) else own()
         self.taxonomy = taxonomy
         self.least = 0.0
         self.source: PairedSource
         self.names: dict[Key, str] = {}
-        if isinstance(self.rule, SemanticIoU):
+        if isinstance(self.shown, SemanticIoU):
             self.source = open_semantic(pred, gt, taxonomy=self.rule.taxonomy, **reading)
-        elif isinstance(self.rule, InstanceAP):
-            self.source = open_instance(pred, gt, taxonomy=self.rule.taxonomy, iou=self.rule.iou, **reading)
+        elif isinstance(self.shown, InstanceAP):
+            self.source = open_instance(pred, gt, taxonomy=self.rule.taxonomy, iou=self.shown.iou, **reading)
             rows = self.rule.per_image(result.tally) if result.tally is not None else []
-            self.least = float(rows[0]["score"]) if rows else 0.0
-            self.rule = replace(self.rule, diagnose=True)
+            self.least = float(rows[0].get("score", 0.0)) if rows else 0.0
+            self.shown = replace(self.shown, diagnose=True)
             if self.source.truth.by_id:
                 entries = image_entries(read_tables(gt))
                 self.names = {key: stem for key, entry in entries.items() if (stem := file_stem(entry))}
         else:
-            self.source = open_panoptic(pred, gt, taxonomy=taxonomy, void=self.rule.void_values, **reading)
+            self.shown = replace(self.shown, taxonomy=taxonomy)
+            self.source = open_panoptic(pred, gt, taxonomy=taxonomy, void=self.shown.void_values, **reading)
         tally = result.tally
         self.digests = {} if tally is None else dict(zip(tally.keys, tally.digests.tolist(), strict=True))
 
@@ -88,11 +94,11 @@ class Files:
         seen = self.rule.observe([pair])
         if int(seen.digests[0]) != self.digests.get(key):
             raise SegevalError("its truth has changed since it was scored", key=key)
-        if isinstance(self.rule, SemanticIoU):
-            return semantic_layers(self.rule, pair, self.taxonomy, side)
-        if isinstance(self.rule, InstanceAP):
-            return instance_layers(self.rule, seen, pair, self.taxonomy, side, self.least)
-        return panoptic_layers(self.rule, pair, self.taxonomy, side)
+        if isinstance(self.shown, SemanticIoU):
+            return semantic_layers(self.shown, pair, self.taxonomy, side)
+        if isinstance(self.shown, InstanceAP):
+            return instance_layers(self.shown, self.shown.observe([pair]), pair, self.taxonomy, side, self.least)
+        return panoptic_layers(self.shown, pair, self.taxonomy, side)
 
 
 class Photos:

@@ -95,7 +95,7 @@ def make_strip(
         except SegevalError:
             files.append(None)
     keys = spread_keys(first.tally.keys, count) if first.tally is not None else []
-    lines = first.task != "semantic"
+    lines = first.metric.reads != "semantic"
     rows, counts = [], np.zeros(len(taxonomy) + 1, np.int64)
     for key in keys:
         found = [_layers(some, key, side) for some in files]
