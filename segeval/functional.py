@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from segeval.metrics.options import whole_numbers
 from segeval.metrics.semantic.rule import SemanticIoU
 from segeval.results.result import Result
 from segeval.samples.pairs import Pair
@@ -18,7 +19,7 @@ Classes = Taxonomy | int | Sequence[str]
 
 
 def confusion_matrix(
-    *, prediction: Any, truth: Any, classes: Classes, void: Sequence[int] | None = None
+    *, prediction: Any, truth: Any, classes: Classes, void: int | Sequence[int] | None = None
 ) -> NDArray[np.int64]:
     """Pixels by truth class and predicted class.
 
@@ -29,7 +30,7 @@ def confusion_matrix(
     classes
         A taxonomy, a count or names.
     void
-        Truth values that are left out, 255 unless given. A void prediction counts as missed.
+        The value, or the values, that are left out of the truth, 255 unless given. A void prediction counts as missed.
 
     Returns
     -------
@@ -42,21 +43,23 @@ def confusion_matrix(
         For sizes that differ, labels outside the classes, arrays that are no label maps, and truth of exactly 0 and
         255 without a word on what 255 is.
     """
-    rule = SemanticIoU(Taxonomy.of(classes), void=None if void is None else tuple(void))
+    rule = SemanticIoU(Taxonomy.of(classes), void=None if void is None else whole_numbers(void, "void"))
     confusion = rule.score(rule.observe([Pair(0, truth, prediction)])).confusion
     assert confusion is not None
     return confusion.copy()
 
 
 def _semantic(
-    prediction: Any, truth: Any, classes: Classes, void: Sequence[int] | None, figure: str
+    prediction: Any, truth: Any, classes: Classes, void: int | Sequence[int] | None, figure: str
 ) -> NDArray[np.float64]:
-    seen = Accumulator(SemanticIoU(Taxonomy.of(classes), void=None if void is None else tuple(void)))
+    seen = Accumulator(SemanticIoU(Taxonomy.of(classes), void=None if void is None else whole_numbers(void, "void")))
     seen.update(prediction=prediction, truth=truth)
     return np.array([row[figure] for row in seen.compute().per_class])
 
 
-def iou(*, prediction: Any, truth: Any, classes: Classes, void: Sequence[int] | None = None) -> NDArray[np.float64]:
+def iou(
+    *, prediction: Any, truth: Any, classes: Classes, void: int | Sequence[int] | None = None
+) -> NDArray[np.float64]:
     """Intersection over union of each class: i / (t + p - i); NaN for a class in neither map.
 
     Parameters
@@ -72,7 +75,9 @@ def iou(*, prediction: Any, truth: Any, classes: Classes, void: Sequence[int] | 
     return _semantic(prediction, truth, classes, void, "IoU")
 
 
-def dice(*, prediction: Any, truth: Any, classes: Classes, void: Sequence[int] | None = None) -> NDArray[np.float64]:
+def dice(
+    *, prediction: Any, truth: Any, classes: Classes, void: int | Sequence[int] | None = None
+) -> NDArray[np.float64]:
     """Dice coefficient (F1) of each class: 2 i / (t + p); NaN for a class in neither map.
 
     Parameters

@@ -36,7 +36,7 @@ CHECKS: tuple[tuple[type[Metric], Checks], ...] = (
 )
 
 # Cautions that are no reason for a second look.
-_NOTES = ("classes-inferred", "things-inferred", "one-class", "area-computed")
+_NOTES = ("void-by-default", "classes-inferred", "things-inferred", "one-class", "area-computed")
 
 _TITLES = {"error": "errors: score would stop", "warning": "warnings", "note": "notes"}
 

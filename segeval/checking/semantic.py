@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from segeval.checking.finding import Checks, Finding, Seen, listed, of_kind, sha
 from segeval.errors import SegevalError
 from segeval.metrics.semantic.rule import SemanticIoU
 from segeval.results.result import Result
-from segeval.samples.labels import NOTHING, as_labels
+from segeval.samples.labels import NOTHING
 from segeval.samples.pairs import Pair
 
 # Cityscapes: label id -> train id.
@@ -30,14 +31,9 @@ def look(pair: Pair, rule: SemanticIoU) -> Iterator[tuple[tuple[Any, ...], int]]
     from segeval.kernels.counting import confusion
 
     maps: dict[str, NDArray[Any]] = {}
-    for side, data, file in (
-        ("truth", pair.truth, pair.truth_file),
-        ("prediction", pair.prediction, pair.prediction_file),
-    ):
-        try:
-            maps[side] = as_labels(data, side, file=file, key=pair.key)
-        except SegevalError:
-            continue
+    for side in ("truth", "prediction"):
+        with suppress(SegevalError):
+            maps[side], _ = rule.label_map(pair, side, maps["truth"].shape if "truth" in maps else ())
     if "truth" in maps:
         yield ("size", maps["truth"].shape[1], maps["truth"].shape[0]), 1
     if len(maps) == 2 and maps["truth"].shape == maps["prediction"].shape:

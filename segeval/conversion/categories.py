@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from segeval.conversion.content import Partition, Segment, Stack, keep, unite
 from segeval.errors import SegevalError
 from segeval.readers.classes import read_table, taxonomy_of_categories
+from segeval.samples.labels import meant
 from segeval.samples.taxonomy import Taxonomy
 
 # Objects as COCO lists them under 'categories'; what they hold beside id, name and isthing is passed on.
@@ -84,12 +85,15 @@ class ClassMap:
         """
         values = np.unique(labels)
         new: list[int] = []
-        for value in values.tolist():
+        for value in map(meant, values.tolist()):
             what = None if value == from_void and value not in self.table else self.of(value, file, key)
             if what == to_void and value not in self.table:
                 text = f"holds the value {value}, which is void in what is written"
                 remedy = "map it, or give another --to-void (or --from-void, if it is void)"
                 raise SegevalError(text, file=file, key=key, remedy=remedy)
+            if what is not None and what < 0:
+                remedy = f"map it (--map FILE), or give --from-void {value} if it is void"
+                raise SegevalError(f"holds the negative label {value}", file=file, key=key, remedy=remedy)
             new.append(to_void if what is None else what)
         kind = np.min_scalar_type(max(to_void, *new))
         return np.array(new, np.int64).astype(kind)[np.searchsorted(values, labels)]

@@ -98,7 +98,7 @@ class Source:
         elif isinstance(found, Instances):
             content = self._stack(found, key)
         else:
-            content = as_labels(found, "the label map", file=file, key=key)
+            content = as_labels(found, "the label map", file=file, key=key, signed=True)
         release((file,))
         return content
 

@@ -75,7 +75,7 @@ class Below:
         """
         other = self.pairs[image.key]
         file = self.folder.file(other)
-        labels = as_labels(self.folder.load(other), "the label map", file=file, key=image.key)
+        labels = as_labels(self.folder.load(other), "the label map", file=file, key=image.key, signed=True)
         require_same_size(partition.ids, labels, file=file, key=image.key, remedy="give label maps of the same size")
         known = {entry["id"] for entry in source.categories or ()}
         if strange := set(np.unique(labels).tolist()) - known - set(self.void):

@@ -10,11 +10,16 @@ from numpy.typing import NDArray
 from segeval.errors import SegevalError
 from segeval.kernels.decoding.inflate import crc32
 
-# Four-byte ids are the widest that any supported format stores.
-LARGEST_LABEL = 2**32 - 1
+# Four-byte ids are the widest that any supported format stores. The last of them stand for what is no label.
+MOST_NEGATIVE = 2**16
 
 # Stands for "no prediction" where a missing one is scored as empty.
-NOTHING = 2**32 - 1
+NOTHING = 2**32 - MOST_NEGATIVE - 1
+
+LARGEST_LABEL = NOTHING - 1
+
+# An array of three axes that is no larger may well be a batch of an example.
+TOY = 64
 
 
 def crc_of(array: NDArray[Any]) -> int:
@@ -46,7 +51,9 @@ def to_numpy(data: Any, what: str = "array") -> NDArray[Any]:
     return array
 
 
-def as_labels(data: Any, what: str, *, file: str | None = None, key: object | None = None) -> NDArray[Any]:
+def as_labels(
+    data: Any, what: str, *, file: str | None = None, key: object | None = None, signed: bool = False
+) -> NDArray[Any]:
     """A label map that kernels can trust: two-dimensional, C-contiguous, native, uint8, uint16, uint32 or int64.
 
     Parameters
@@ -57,11 +64,14 @@ def as_labels(data: Any, what: str, *, file: str | None = None, key: object | No
         ``truth`` or ``prediction``, for messages.
     file, key
         Where it came from, for messages.
+    signed
+        Whether labels from -65536 to -1 may be there; they come back as `stored` writes them.
 
     Raises
     ------
     SegevalError
-        For another number of dimensions, floats, negative values, values above 2^32 - 1, or no pixels at all.
+        For another number of dimensions, floats that are no whole numbers, negative values, values above
+        `LARGEST_LABEL`, or no pixels at all.
     """
     if type(data) is np.ndarray and data.dtype == np.uint8 and data.ndim == 2 and data.size and data.flags.carray:
         return data
@@ -69,17 +79,16 @@ def as_labels(data: Any, what: str, *, file: str | None = None, key: object | No
         array = to_numpy(data, what)
     except SegevalError as error:
         raise SegevalError(error.message, file=file, key=key, remedy=error.remedy) from None
+    if array.ndim == 3 and 1 in (array.shape[0], array.shape[2]):
+        array = array.reshape(array.shape[1:] if array.shape[0] == 1 else array.shape[:2])
     if array.dtype.kind == "f":
-        raise SegevalError(
-            f"{what} holds floats ({array.dtype}), not labels",
-            file=file,
-            key=key,
-            remedy="give class ids as integers (argmax over the channels)",
-        )
+        array = _whole(array, what, file, key)
     if array.ndim != 2:
         remedy = "give one class id a pixel"
         if array.ndim == 3 and array.shape[-1] in (3, 4):
             remedy = "colours are no labels: convert each colour to its class id"
+            if max(array.shape[:2]) <= TOY:
+                remedy += " (a batch of maps this narrow needs keys=)"
         raise SegevalError(
             f"{what} has shape {array.shape}, but a label map is (height, width)", file=file, key=key, remedy=remedy
         )
@@ -87,20 +96,42 @@ def as_labels(data: Any, what: str, *, file: str | None = None, key: object | No
         raise SegevalError(f"{what} has no pixels (shape {array.shape})", file=file, key=key, remedy="remove the image")
     if array.dtype.kind == "b":
         array = array.view(np.uint8) if array.flags.c_contiguous else array.astype(np.uint8)
-    if array.dtype.kind == "i" and (low := int(array.min())) < 0:
-        raise SegevalError(
-            f"{what} holds the negative label {low}",
-            file=file,
-            key=key,
-            remedy="map it to the void value, for example 255",
-        )
-    if array.dtype.itemsize == 8 and (high := int(array.max())) > LARGEST_LABEL:
+    if array.dtype.itemsize >= 4 and (high := int(array.max())) > LARGEST_LABEL:
         raise SegevalError(
             f"{what} holds the label {high}", file=file, key=key, remedy=f"use ids up to {LARGEST_LABEL}"
         )
+    if array.dtype.kind == "i" and (low := int(array.min())) < 0:
+        if not signed or low < -MOST_NEGATIVE:
+            remedy = f"use labels from {-MOST_NEGATIVE} on" if signed else "write 0 there, or leave the segment out"
+            raise SegevalError(f"{what} holds the negative label {low}", file=file, key=key, remedy=remedy)
+        array = np.where(array < 0, array.astype(np.int64) + 2**32, array)
     kind = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.int64}[array.dtype.itemsize]
     # Read-only or unaligned memory would be another type to the kernels, and another compilation.
     return np.require(array, kind, ["C", "A", "W"])
+
+
+def _whole(array: NDArray[Any], what: str, file: str | None, key: object | None) -> NDArray[np.int64]:
+    """Floats that are whole numbers as integers: what a tool that knows nothing but floats makes of labels."""
+    low, high = float(array.min(initial=0)), float(array.max(initial=0))  # NaN, if there is one
+    if not (low >= -MOST_NEGATIVE and high <= LARGEST_LABEL) or (array != np.floor(array)).any():
+        reason = "NaN" if low != low else "numbers that are not whole" if high <= LARGEST_LABEL else f"{high:g}"
+        raise SegevalError(
+            f"{what} holds floats ({array.dtype}) with {reason}, not labels",
+            file=file,
+            key=key,
+            remedy="save class ids as integers",
+        )
+    return array.astype(np.int64)
+
+
+def stored(label: int) -> int:
+    """A label as arrays hold it: a negative one stands above all others."""
+    return label + 2**32 if label < 0 else label
+
+
+def meant(value: int) -> int:
+    """The reverse of `stored`."""
+    return value - 2**32 if value > NOTHING else value
 
 
 def smallest(labels: NDArray[Any]) -> NDArray[Any]:

@@ -20,6 +20,13 @@ class Pair(NamedTuple):
     prediction_file: str | None = None
 
 
+class NoPrediction:
+    """Stands in place of a label map that is missing and scored as empty."""
+
+
+NO_PREDICTION = NoPrediction()
+
+
 class Counted(NamedTuple):
     """What stands in place of a truth's pixels where a device has counted them: overlaps sorted by truth, prediction.
 
@@ -31,6 +38,8 @@ class Counted(NamedTuple):
         CRC-32 of the truth's bytes, as `segeval.samples.labels.crc_of` gives it.
     truth, prediction, pixels
         int64: the pairs of labels (or segment ids) that occur, and their pixels.
+    cut
+        How a foreground was cut to labels (`segeval.metrics.semantic.channels`).
     """
 
     shape: tuple[int, int]
@@ -38,3 +47,4 @@ class Counted(NamedTuple):
     truth: NDArray[np.int64]
     prediction: NDArray[np.int64]
     pixels: NDArray[np.int64]
+    cut: int = 0

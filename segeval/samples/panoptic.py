@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -74,9 +74,11 @@ def make_segments(entries: Any, file: object, key: Key) -> Segments:
             ident, category, crowd = entry["id"], entry["category_id"], entry.get("iscrowd", 0)
             area = entry.get("area", -1)
         except (KeyError, TypeError, AttributeError):
-            raise SegevalError(
-                f"segment {k} lacks id or category_id", file=file, key=key, remedy="give each segment both"
-            ) from None
+            text, remedy = f"segment {k} lacks id or category_id", "give each segment both"
+            if isinstance(entry, Mapping) and "label_id" in entry and "category_id" not in entry:
+                text = f"segment {k} has label_id and no category_id"
+                remedy = "write category_id: the id that the truth gives to the class which the network calls label_id"
+            raise SegevalError(text, file=file, key=key, remedy=remedy) from None
         if not (type(ident) is type(category) is type(area) is int):
             ident = integer(ident, f"the id of segment {k}", file, key)
             category = integer(category, f"the category_id of segment {ident}", file, key)
@@ -181,12 +183,16 @@ def no_segments_like(truth: PanopticMap) -> PanopticMap:
 def from_arrays(pixels: Any, entries: Any, what: str, key: Key) -> PanopticMap:
     """A panoptic map of what a caller holds: ids (H, W) or colours (H, W, 3 or 4) uint8, and its segments.
 
+    The ids 0 and -1 say that there is no segment.
+
     Raises
     ------
     SegevalError
         For arrays of another shape or type, and for bad segments.
     """
     array = to_numpy(pixels, what)
+    if array.dtype.kind == "i" and array.size and int(array.min()) == -1:
+        array = np.where(array == -1, 0, array)  # no segment can have this id: it says that there is none
     if array.ndim == 3 and array.dtype == np.uint8 and array.shape[2] in (3, 4) and array.size:
         array = np.require(array, requirements=["C", "A", "W"])
     else:

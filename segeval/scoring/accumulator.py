@@ -72,7 +72,7 @@ class Accumulator:
         prediction, truth
             Numpy arrays, or torch tensors on any device. Semantic: labels (H, W) or (N, H, W); a prediction may be
             logits (C, H, W) or (N, C, H, W), one channel a class (see
-            `segeval.scoring.batches.channel_values`). Panoptic: (ids, segments), ids (H, W) or RGB (H, W, 3),
+            `segeval.metrics.semantic.channels`). Panoptic: (ids, segments), ids (H, W) or RGB (H, W, 3),
             segments a list of ``{"id": ..., "category_id": ...}``; a batch is (ids (N, H, W), N such lists) or a
             list of tuples. Instance: a mapping that `segeval.samples.masks.as_instances` takes, or a list of them.
         key, keys

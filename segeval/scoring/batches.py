@@ -9,6 +9,7 @@ import numpy as np
 
 from segeval.errors import SegevalError
 from segeval.metrics.metric import Metric
+from segeval.metrics.semantic.channels import is_floating
 from segeval.samples.labels import to_numpy
 from segeval.samples.pairs import Key, Pair
 from segeval.samples.panoptic import PanopticMap, from_arrays, without
@@ -23,7 +24,7 @@ def images_of(rule: Metric, prediction: Any, truth: Any, keys: Sequence[Key] | N
     Parameters
     ----------
     rule
-        Says the task, and the classes that the channels of logits stand for.
+        Says what it reads.
     prediction, truth
         As for `Accumulator.update`.
     keys
@@ -34,21 +35,19 @@ def images_of(rule: Metric, prediction: Any, truth: Any, keys: Sequence[Key] | N
     Raises
     ------
     SegevalError
-        If the two sides hold different numbers of images, or logits have another number of channels than classes.
+        If the two sides hold different numbers of images.
     """
-    many = many or (rule.reads == "semantic" and _rank(prediction) == 4)
-    split = {"semantic": _semantic, "panoptic": _panoptic, "instance": _instances}[rule.reads]
-    predictions, truths = split(prediction, many, "prediction"), split(truth, many, "truth")
+    if rule.reads == "semantic":
+        predictions, truths = _semantic(prediction, truth, many)
+    else:
+        split = {"panoptic": _panoptic, "instance": _instances}[rule.reads]
+        predictions, truths = split(prediction, many, "prediction"), split(truth, many, "truth")
     if len(predictions) != len(truths):
         raise SegevalError(
             f"{len(predictions)} predictions but {len(truths)} truths", remedy="give one prediction for each truth"
         )
     if rule.reads == "semantic":
-        names = keys if keys and len(keys) == len(truths) else [None] * len(truths)
-        return [
-            (narrow(labels_of(rule, p, _rank(t), key)), narrow(t))
-            for p, t, key in zip(predictions, truths, names, strict=True)
-        ]
+        return [(narrow(p), narrow(t)) for p, t in zip(predictions, truths, strict=True)]
     return list(zip(predictions, truths, strict=True))
 
 
@@ -96,99 +95,40 @@ def narrow(labels: Any) -> Any:
     return array
 
 
-def channel_values(rule: Metric, channels: int) -> list[int]:
-    """The label that each channel of logits stands for.
-
-    As many channels as classes stand for the classes in their order. One channel more than the largest class id, or
-    classes that are still to be found, or a map of predicted values: a channel stands for its own number.
-
-    Raises
-    ------
-    SegevalError
-        For another number of channels.
-    """
-    taxonomy = rule.taxonomy
-    if taxonomy is None or getattr(rule, "map_prediction", None):
-        return list(range(channels))
-    if channels == len(taxonomy):
-        return list(taxonomy.ids)
-    if taxonomy.ids and channels == max(taxonomy.ids) + 1:
-        return list(range(channels))
-    raise SegevalError(
-        f"logits have {channels} channels for {len(taxonomy)} classes",
-        remedy=f"give one channel a class, or labels; {taxonomy.hint()}",
-    )
-
-
-def labels_of(rule: Metric, prediction: Any, rank: int, key: Key | None = None) -> Any:
-    """Labels of a prediction with one axis more than its truth: the channel of the largest logit, the first of equals.
-
-    A single channel is a foreground against a background: above 0 it is class 1 (a probability above a half).
-
-    Raises
-    ------
-    SegevalError
-        If a logit is NaN, or there is another number of channels than classes.
-    """
-    shape = getattr(prediction, "shape", ())
-    if len(shape) != rank + 1 or not _floats(prediction):
-        return prediction
-    axis = rank - 2
-    values = [0, 1] if shape[axis] == 1 else channel_values(rule, shape[axis])
-    labels, undefined = largest_channel(prediction, axis)
-    if undefined.any():
-        raise undefined_logits(int(undefined.sum()), key)
-    if values == list(range(len(values))):
-        return labels
-    return np.array(values, np.int64)[to_numpy(labels)]
-
-
-def largest_channel(logits: Any, axis: int) -> tuple[Any, Any]:
-    """The channel of the largest logit, and where that is undefined: NaN counts as larger than any number.
-
-    Raises
-    ------
-    SegevalError
-        For a type that can't be compared.
-    """
-    try:
-        if logits.shape[axis] == 1:
-            return (logits > 0).squeeze(axis), (logits != logits).squeeze(axis)
-        labels = logits.argmax(axis)
-        if hasattr(logits, "detach"):
-            top = logits.gather(axis, labels.unsqueeze(axis)).squeeze(axis)
-        else:
-            top = np.take_along_axis(logits, np.expand_dims(labels, axis), axis).squeeze(axis)
-        return labels, top != top
-    except RuntimeError as error:
-        raise SegevalError(f"logits of {logits.dtype} can't be compared ({error})", remedy="give float32") from None
-
-
-def undefined_logits(pixels: int, key: Key | None) -> SegevalError:
-    """What is said of logits that are NaN."""
-    text = f"the logits of {pixels} pixels hold NaN, so the prediction is undefined"
-    return SegevalError(text, key=key, remedy="look where the network makes them")
-
-
-def _floats(data: Any) -> bool:
-    return "float" in str(getattr(data, "dtype", ""))
-
-
 def _rank(data: Any) -> int:
     return len(getattr(data, "shape", (0, 0)))
 
 
-def _semantic(data: Any, many: bool, what: str) -> Sequence[Any]:
-    if isinstance(data, (list, tuple)) and not data:
-        return []
-    if isinstance(data, (list, tuple)) and (many or (len(data) and getattr(data[0], "ndim", 0) >= 2)):
-        return data
-    rank = _rank(data)
-    if rank == 4 or (rank == 3 and many):
-        return list(data)
-    if rank != 3 or (what == "prediction" and _floats(data)) or data.shape[-1] in (3, 4):
-        return [data]  # one label map, the logits of one image, or colours, which are refused later
-    return list(data)
+def _semantic(prediction: Any, truth: Any, many: bool) -> tuple[Sequence[Any], Sequence[Any]]:
+    """Both sides image by image.
+
+    Four axes are a batch: (N, 1, H, W), (N, H, W, 1), logits or one-hot channels. Three axes on both sides are a batch
+    (N, H, W), unless they are colours, or floats of another shape: then the channels of one image.
+    """
+    listed = [_is_list(side, many) for side in (prediction, truth)]
+    if any(listed):
+        return (prediction if listed[0] else _split(prediction)), (truth if listed[1] else _split(truth))
+    ranks = _rank(prediction), _rank(truth)
+    if many or 4 in ranks or (ranks == (3, 3) and not _one_image(prediction, truth)):
+        return _split(prediction), _split(truth)
+    return [prediction], [truth]
+
+
+def _is_list(side: Any, many: bool) -> bool:
+    """Whether a side came as a list of images, not as nested lists of labels."""
+    if not isinstance(side, (list, tuple)):
+        return False
+    return many or not len(side) or getattr(side[0], "ndim", 0) >= 2
+
+
+def _split(side: Any) -> Sequence[Any]:
+    return list(side) if _rank(side) > 2 or isinstance(side, (list, tuple)) else [side]
+
+
+def _one_image(prediction: Any, truth: Any) -> bool:
+    """Whether two arrays of three axes are one image: colours, or channels beside a truth of one channel."""
+    colours = [side.shape[2] in (3, 4) and str(side.dtype).endswith("uint8") for side in (prediction, truth)]
+    return any(colours) or (is_floating(prediction) and tuple(prediction.shape) != tuple(truth.shape))
 
 
 def _instances(data: Any, many: bool, what: str) -> Sequence[Any]:

@@ -52,8 +52,8 @@ def test_booleans_are_classes_0_and_1() -> None:
 
 
 REFUSED = {
-    "floats": (BASE.astype(float), "holds floats (float64), not labels; give class ids as integers"),
-    "half floats": (BASE.astype(np.float16), "holds floats (float16)"),
+    "floats": (BASE + 0.5, "holds floats (float64) with numbers that are not whole, not labels; save class ids as"),
+    "half floats": ((BASE + 1.5).astype(np.float16), "holds floats (float16)"),
     "NaN": (np.full((2, 2), np.nan), "holds floats"),
     "complex": (BASE.astype(complex), "has dtype complex128; give an array of integers"),
     "objects": (BASE.astype(object), "has dtype object"),
@@ -62,13 +62,17 @@ REFUSED = {
     "records": (np.zeros((2, 2), [("a", "u1")]), "has dtype"),
     "ragged": ([[1, 2], [3]], "is no array"),
     "None": (None, "has dtype object"),
-    "negative": (BASE.astype(int) - 1, "holds the negative label -1; map it to the void value, for example 255"),
-    "too large": (BASE.astype(int) + 2**32, "holds the label 4294967299; use ids up to 4294967295"),
+    "negative": (BASE.astype(int) - 1, "holds the label -1, which is not among the classes; map it ("),
+    "very negative": (BASE.astype(int) - 2**20, "holds the negative label -1048576; use labels from -65536 on"),
+    "too large": (BASE.astype(int) + 2**32, "holds the label 4294967299; use ids up to 4294901758"),
     "too large, unsigned": (np.full((2, 2), 2**64 - 1, np.uint64), "holds the label 18446744073709551615"),
     "scalar": (np.uint8(3), "has shape (), but a label map is (height, width)"),
     "flat": (BASE.ravel(), "has shape (48,), but a label map is (height, width)"),
     "colours": (np.zeros((6, 8, 3), np.uint8), "colours are no labels: convert each colour to its class id"),
-    "batch": (BASE[None], "has shape (1, 6, 8), but a label map is (height, width); give one class id a pixel"),
+    "batch": (
+        BASE[None].repeat(2, 0),
+        "has shape (2, 6, 8), but a label map is (height, width); give one class id a pixel",
+    ),
     "no pixels": (np.zeros((0, 8), np.uint8), "has no pixels (shape (0, 8)); remove the image"),
 }
 
@@ -84,7 +88,10 @@ def test_refused_with_value_and_remedy(name: str) -> None:
         assert side in str(caught.value)
 
 
-@pytest.mark.parametrize("name", [n for n in REFUSED if n not in ("colours", "too large", "too large, unsigned")])
+@pytest.mark.parametrize(
+    "name",
+    [n for n in REFUSED if n not in ("colours", "negative", "very negative", "too large", "too large, unsigned")],
+)
 def test_refused_as_segment_ids_too(name: str) -> None:
     array, message = REFUSED[name]
     good = (np.ones((6, 8), int), [{"id": 1, "category_id": 0}])
@@ -105,7 +112,9 @@ def test_torch_tensors() -> None:
     wanted = confusion_matrix(prediction=BASE, truth=BASE, classes=4)
     for odd in (tensor, tensor.long(), tensor.T.contiguous().T, tensor.to(torch.int16)):
         assert np.array_equal(confusion_matrix(prediction=odd, truth=tensor, classes=4), wanted)
-    for bad in (tensor.bfloat16(), tensor.float(), tensor.to_sparse()):
+    for whole in (tensor.bfloat16(), tensor.float()):
+        assert np.array_equal(confusion_matrix(prediction=whole, truth=tensor, classes=4), wanted)
+    for bad in (tensor.bfloat16() + 0.5, tensor.float() - 0.5, tensor.to_sparse()):
         with pytest.raises(SegevalError, match="prediction"):
             confusion_matrix(prediction=bad, truth=tensor, classes=4)
 

@@ -131,8 +131,12 @@ MASKS = {"masks": np.ones((1, 2, 2), bool), "labels": np.array([0]), "scores": n
 LOGITS = np.zeros((2, 3, 2, 2), np.float32)
 BATCH = np.zeros((2, 2, 2), np.int64)
 ODD: dict[str, tuple[str, dict[str, Any], str]] = {
-    "float labels": ("semantic", {"prediction": BATCH * 1.0}, "image a: prediction holds floats (float64), not labels"),
-    "float truth": ("semantic", {"truth": BATCH * 1.0}, "image a: truth holds floats (float64), not labels"),
+    "float labels": (
+        "semantic",
+        {"prediction": BATCH + 1.5},
+        "image a: prediction holds floats (float64) with numbers",
+    ),
+    "float truth": ("semantic", {"truth": BATCH + 0.5}, "image a: truth holds floats (float64) with numbers that"),
     "NaN logits": ("semantic", {"prediction": LOGITS * np.nan}, "image a: the logits of 4 pixels hold NaN"),
     "NaN foreground": ("semantic", {"prediction": LOGITS[:, :1] * np.nan}, "image a: the logits of 4 pixels hold NaN"),
     "channels": ("semantic", {"prediction": LOGITS[:, :2]}, "logits have 2 channels for 3 classes"),

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segeval.errors import SegevalError
-from segeval.samples.labels import NOTHING
+from segeval.samples.labels import NOTHING, meant
 from segeval.samples.pairs import Key
 from segeval.samples.taxonomy import Taxonomy
 
 NO_CLASS = -1  # void, in rows
 REFUSED = -2
+NEGATIVE = -3  # a negative label that nobody called void
 
 
 @dataclass(frozen=True)
@@ -46,14 +47,16 @@ class LabelClasses:
         if self.reduce_zero_label and side == "truth":
             nothing = value in (0, 255)
             value -= 1
-        return NO_CLASS if nothing or value in self.void else value
+        if nothing or value in self.void:
+            return NO_CLASS
+        return value if value >= 0 else NEGATIVE
 
     def class_of(self, raw: int, side: str) -> int | None:
         """The class of a raw value of ``truth`` or ``prediction``; None for void and for what is refused."""
         table = dict(self.map_truth if side == "truth" else self.map_prediction)
-        value = self._class(raw, table.get(raw, raw), side)
+        value = self._class(raw, table.get(meant(raw), meant(raw)), side)
         known = self.taxonomy is None or value in self.taxonomy.ids
-        return value if known and value != NO_CLASS else None
+        return value if known and value >= 0 else None
 
     @cached_property
     def _classes_of_bytes(self) -> dict[str, NDArray[np.int64]]:
@@ -63,7 +66,9 @@ class LabelClasses:
             table = dict(pairs)
             classes = [self._class(raw, table.get(raw, raw), side) for raw in range(256)]
             known = None if self.taxonomy is None else {*self.taxonomy.ids, NO_CLASS}
-            found[side] = np.array([c if known is None or c in known else REFUSED for c in classes], np.int64)
+            found[side] = np.array(
+                [c if c != NEGATIVE and (known is None or c in known) else REFUSED for c in classes], np.int64
+            )
         return found
 
     def classes_of(
@@ -77,22 +82,24 @@ class LabelClasses:
         distinct, where = np.unique(values, return_inverse=True)
         classes = []
         table = dict(self.map_truth if side == "truth" else self.map_prediction)
-        mapped = [table.get(raw, raw) for raw in distinct.tolist()]
+        mapped = [table.get(meant(raw), meant(raw)) for raw in distinct.tolist()]
         if self.binary and not {1, 255} & set(self.void):
             _refuse_two_foregrounds(np.array(mapped, np.int64)[where], side, image, keys, files)
         for raw, value in zip(distinct.tolist(), mapped, strict=True):
             value = self._class(raw, value, side)
-            if value != NO_CLASS and self.taxonomy is not None and value not in self.taxonomy.ids:
+            known = value != NEGATIVE and (self.taxonomy is None or value in self.taxonomy.ids)
+            if value != NO_CLASS and not known:
                 first = int(image[np.argmax(values == raw)])
-                how = "map it, or give it to --void"
-                raise SegevalError(
-                    f"{side} holds the label {raw}, which is not among the classes",
-                    file=files[first],
-                    key=keys[first],
-                    remedy=f"{how}; {self.taxonomy.hint()}",
-                )
+                raise self._unknown(meant(raw), side, files[first], keys[first])
             classes.append(value)
         return np.array(classes, np.int64)[where] if len(values) else values
+
+    def _unknown(self, label: int, side: str, file: str | None, key: Key) -> SegevalError:
+        option = "--map-gt" if side == "truth" else "--map-pred"
+        how = f"map it ({option} FILE), or give it to --void ({' '.join(map(str, (*self.void, label)))})"
+        said = "" if self.taxonomy is None else f"; {self.taxonomy.hint()}"
+        what = "which is not among the classes" if self.taxonomy is not None else "and classes are numbered from 0"
+        return SegevalError(f"{side} holds the label {label}, {what}", file=file, key=key, remedy=how + said)
 
 
 def _refuse_two_foregrounds(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
@@ -19,14 +19,15 @@ from segeval.metrics.metric import Metric
 from segeval.metrics.options import check_choices, option, rule_to_dict, void_value, whole_numbers
 from segeval.metrics.reweighting import ReweightedCounts
 from segeval.metrics.semantic.borders import BorderSplit, border_split
+from segeval.metrics.semantic.channels import LOGIT, NOT_CUT, PROBABILITY, is_floating, labels_of
 from segeval.metrics.semantic.classes import NO_CLASS, LabelClasses
 from segeval.metrics.semantic.figures import add_up, confusion_matrix_of, figures, mean_over_images, summary
 from segeval.metrics.semantic.reweighting import counts_of
 from segeval.results.figures import Figure
 from segeval.results.result import Result
 from segeval.results.signature import Signature
-from segeval.samples.labels import as_labels, crc_of, require_same_size, resize_nearest, smallest
-from segeval.samples.pairs import Counted, Key, Pair
+from segeval.samples.labels import NOTHING, as_labels, crc_of, require_same_size, resize_nearest, smallest
+from segeval.samples.pairs import Counted, Key, NoPrediction, Pair
 from segeval.samples.taxonomy import Taxonomy, positions
 from segeval.version import __version__
 
@@ -148,19 +149,24 @@ class SemanticIoU(Metric):
         digests: list[int] = []
         columns: list[Columns] = []
         near: list[Columns] = []
+        cuts: list[int] = []
         for pair in pairs:
             counted = pair.truth
             if not isinstance(counted, Counted):
-                truth, prediction = self._maps(pair)
-                counted = _count(truth, prediction)
+                truth, prediction, cut = self.label_maps(pair)
+                counted = _count(truth, prediction, cut)
                 if self.diagnose:
                     inside = band.border_band(truth, self.band)
                     near.append(confusion.confusion_rows_any(truth[inside], prediction[inside]))
-            columns.append(counted[2:])
+            columns.append(counted[2:5])
+            cuts.append(counted.cut)
             keys.append(pair.key)
             files.append((pair.truth_file, pair.prediction_file))
             digests.append(image_digest(pair.key, *counted.shape, counted.crc))
-        tables = {"pixels": self._rows(columns, keys, files)}
+        image = np.flatnonzero(cuts)
+        found = np.array(cuts, np.int64)[image]
+        notes = Rows(image.astype(np.int32), {"cut": found}, {"images": np.ones(len(found), np.int64)})
+        tables = {"pixels": self._rows(columns, keys, files), "notes": notes}
         choices = [("classes", self._class_label()), *self.observing()]
         if self.diagnose:
             tables["band"] = self._rows(near, keys, files)
@@ -177,22 +183,45 @@ class SemanticIoU(Metric):
             For all that `observe` refuses.
         """
         if not isinstance(pair.truth, Counted):
-            pair = pair._replace(truth=_count(*self._maps(pair)), prediction=None)
+            pair = pair._replace(truth=_count(*self.label_maps(pair)), prediction=None)
         image = np.zeros(len(pair.truth.pixels), np.int32)
         self.classes_of(pair.truth.truth, "truth", image, [pair.key], [pair.truth_file])
         self.classes_of(pair.truth.prediction, "prediction", image, [pair.key], [pair.prediction_file])
         return pair
 
-    def _maps(self, pair: Pair) -> tuple[NDArray[Any], NDArray[Any]]:
-        """The label maps of an image, of one size."""
-        truth = as_labels(pair.truth, "truth", file=pair.truth_file, key=pair.key)
-        prediction = as_labels(pair.prediction, "prediction", file=pair.prediction_file, key=pair.key)
+    def label_maps(self, pair: Pair) -> tuple[NDArray[Any], NDArray[Any], int]:
+        """The label maps of an image, of one size, and how the prediction's foreground was cut (see `channels`).
+
+        Raises
+        ------
+        SegevalError
+            For what is no label map and no channels, and for sizes that differ.
+        """
+        truth, _ = self.label_map(pair, "truth", ())
+        prediction, cut = self.label_map(pair, "prediction", truth.shape)
         if truth.shape != prediction.shape:
             if self.resize == "nearest":
                 prediction = resize_nearest(prediction, *truth.shape)
             remedy = "predict at the truth's size, or give --resize nearest"
             require_same_size(truth, prediction, file=pair.prediction_file, key=pair.key, remedy=remedy)
-        return truth, prediction
+        return truth, prediction, cut
+
+    def label_map(self, pair: Pair, side: str, size: tuple[int, ...]) -> tuple[NDArray[Any], int]:
+        """One side's label map, and how its foreground was cut; `size` is the truth's, where it is known."""
+        data, file = (pair.truth, pair.truth_file) if side == "truth" else (pair.prediction, pair.prediction_file)
+        cut = NOT_CUT
+        if isinstance(data, NoPrediction):
+            return np.full(size, NOTHING, np.uint32), cut
+        try:
+            if getattr(data, "ndim", 2) != 2 or is_floating(data):
+                data, cut = labels_of(self, data, size, side, pair.key)
+        except SegevalError as error:
+            raise (
+                error
+                if error.file or not file
+                else SegevalError(error.message, file=file, key=error.key, remedy=error.remedy)
+            ) from None
+        return as_labels(data, side, file=file, key=pair.key, signed=True), cut
 
     def _rows(self, columns: list[Columns], keys: list[Key], files: list[tuple[str | None, str | None]]) -> Rows:
         """Rows of class ids from the label pairs of each image."""
@@ -266,6 +295,7 @@ class SemanticIoU(Metric):
         pooled = replace(tally, tables={"pixels": fold(tally.tables["pixels"])})
         taxonomy = self.taxonomy_of(pooled)
         self._refuse_unsaid_binary(pooled)
+        self._refuse_two_cuts(tally)
         areas = self.areas(pooled, taxonomy, per_image=False)
         excluded = {taxonomy.resolve(c) for c in self.exclude}
         in_means = np.array([i not in excluded for i in taxonomy.ids], bool)
@@ -334,11 +364,42 @@ class SemanticIoU(Metric):
     def _refuse_unsaid_binary(self, tally: Tally) -> None:
         if self.void is not None or self.binary or self.reduce_zero_label or self.map_truth:
             return
+        if self.taxonomy is not None and len(self.taxonomy) > 2:
+            return  # with more classes than two, truth that holds few of them is no mask
         if set(np.unique(tally.tables["pixels"]["truth"]).tolist()) == {0, NO_CLASS}:
             raise SegevalError(
                 "the truth holds exactly the values 0 and 255, and 255 is void unless said otherwise",
                 remedy="give --binary if 255 is the foreground, or --void 255 if it is void",
             )
+
+    def _cuts(self, tally: Tally) -> dict[int, int]:
+        """How many images' foreground was cut in which way."""
+        notes = tally.tables.get("notes")
+        if notes is None:  # a run of an earlier version
+            return {}
+        return {cut: int(notes["images"][notes["cut"] == cut].sum()) for cut in (PROBABILITY, LOGIT)}
+
+    def _refuse_two_cuts(self, tally: Tally) -> None:
+        cuts = self._cuts(tally)
+        if all(cuts.get(cut) for cut in (PROBABILITY, LOGIT)):
+            raise SegevalError(
+                f"one channel of {cuts[PROBABILITY]} images lies in [0, 1], as probabilities do, and that of "
+                f"{cuts[LOGIT]} images does not, as logits don't: it is unknown where to cut",
+                remedy="give class ids, or a sigmoid's outputs for all images",
+            )
+
+    def _void_cautions(self, rows: Rows) -> Iterator[Caution]:
+        """What 255 was taken for where nobody said it."""
+        if self.void is not None or self.binary:
+            return
+        truth, predicted, pixels = rows["truth"], rows["prediction"], rows["pixels"]
+        values = {side: set(np.unique(column).tolist()) for side, column in (("t", truth), ("p", predicted))}
+        if values["p"] == {0, NO_CLASS} and values["t"] - {NO_CLASS} <= {0, 1}:
+            text = "the predictions hold 0 and 255 alone, and 255 is void by default, so each hit counts as missed"
+            yield Caution("prediction-mask-255", f"{text}; give --binary if 255 is the foreground")
+        if void := int(pixels[truth == NO_CLASS].sum()):
+            text = f"{void} of {int(pixels.sum())} pixels of the truth are 255, void by default, and left out"
+            yield Caution("void-by-default", f"{text}; give --void 255 if that is meant, --void none if 255 is a class")
 
     def _cautions(self, tally: Tally, pooled: Tally, taxonomy: Taxonomy) -> list[Caution]:
         rows = pooled.tables["pixels"]
@@ -347,6 +408,10 @@ class SemanticIoU(Metric):
             ids = ", ".join(map(str, taxonomy.ids[:12])) + (", ..." if len(taxonomy) > 12 else "")
             text = f"no classes given: took the {len(taxonomy)} found in the truth ({ids}); give --classes to fix them"
             found.append(Caution("classes-inferred", text))
+        if cut := self._cuts(tally).get(PROBABILITY):
+            text = f"one channel of {cut} images lies in [0, 1]: taken for the foreground's probability, cut at 0.5"
+            found.append(Caution("probabilities", f"{text} (logits are cut at 0)"))
+        found += self._void_cautions(rows)
         counted = rows["truth"] != NO_CLASS
         predicted = rows["prediction"]
         total = int(rows["pixels"][counted].sum())
@@ -372,7 +437,7 @@ class SemanticIoU(Metric):
         return found
 
 
-def _count(truth: NDArray[Any], prediction: NDArray[Any]) -> Counted:
+def _count(truth: NDArray[Any], prediction: NDArray[Any], cut: int = NOT_CUT) -> Counted:
     """What overlaps in two label maps of one size."""
     from segeval.kernels.counting import confusion
 
@@ -381,4 +446,4 @@ def _count(truth: NDArray[Any], prediction: NDArray[Any]) -> Counted:
     else:
         columns = confusion.confusion_rows_any(truth.ravel(), prediction.ravel())
     height, width = truth.shape
-    return Counted((height, width), crc_of(smallest(truth)), *columns)
+    return Counted((height, width), crc_of(smallest(truth)), *columns, cut)

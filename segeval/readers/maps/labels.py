@@ -17,8 +17,7 @@ from segeval.readers.maps.png import Scratch, read_png
 from segeval.readers.maps.png_chunks import most_pixels
 from segeval.readers.pairing import list_files
 from segeval.readers.protocol import buffer
-from segeval.samples.labels import NOTHING
-from segeval.samples.pairs import Key
+from segeval.samples.pairs import NO_PREDICTION, Key, NoPrediction
 from segeval.storage.mounts import present
 
 EXTENSIONS = (".png", ".npy", ".npz", ".tif", ".tiff")
@@ -163,6 +162,6 @@ class LabelFolder:
         return read_labels(self.files[str(key)], self.side)
 
 
-def void_like(truth: NDArray[Any]) -> NDArray[Any]:
+def void_like(truth: NDArray[Any]) -> NoPrediction:
     """The semantic prediction of nothing: counts as missed everywhere."""
-    return np.full(truth.shape[:2], NOTHING, np.uint32)
+    return NO_PREDICTION

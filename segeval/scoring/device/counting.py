@@ -17,10 +17,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from segeval.errors import SegevalError
+from segeval.metrics.semantic.channels import (
+    LOGIT,
+    NOT_CUT,
+    PROBABILITY,
+    channel_values,
+    largest_channel,
+    require_foreground,
+    undefined_logits,
+)
 from segeval.samples.labels import NOTHING
 from segeval.samples.pairs import Counted, Key, Pair
 from segeval.samples.panoptic import PanopticMap, Segments, make_segments
-from segeval.scoring.batches import Image, channel_values, largest_channel, panoptic_parts, undefined_logits
+from segeval.scoring.batches import Image, panoptic_parts
 from segeval.scoring.device.crc import crc_of_rows
 
 # Copies of a table among which neighbouring pixels are spread: they mostly hold the same pair, and adding to one
@@ -64,6 +73,7 @@ class SemanticCounts:
     fetched: Fetched
     shape: tuple[int, int]
     known: tuple[NDArray[np.int64], NDArray[np.int64]]
+    rule: Any
 
     def ready(self) -> bool:
         """Whether the counts have arrived."""
@@ -71,15 +81,18 @@ class SemanticCounts:
 
     def pairs(self, keys: Sequence[Key]) -> list[Pair]:
         """The counted images under their keys; waits for them."""
-        tables, strange, largest, undefined, *crcs = self.fetched.arrays()
+        tables, strange, largest, undefined, cuts, *crcs = self.fetched.arrays()
         pairs = []
         for i, key in enumerate(keys):
             if undefined[i]:
                 raise undefined_logits(int(undefined[i]), key)
+            if cuts[i]:
+                require_foreground(self.rule, key)
             names = [np.append(known, strange[side, i]) for side, known in enumerate(self.known)]
             width = 0 if largest[i] < 256 else 1 if largest[i] < 65536 else 2
             crc = int(crcs[min(width, len(crcs) - 1)][i])
-            pairs.append(Pair(key, _counted(self.shape, crc, tables[i], *names), None))
+            counted = _counted(self.shape, crc, tables[i], *names)
+            pairs.append(Pair(key, counted._replace(cut=int(cuts[i])), None))
         return pairs
 
 
@@ -108,7 +121,7 @@ def count_semantic(rule: Any, prediction: Tensor, truth: Tensor) -> tuple[int, S
     """
     if truth.dtype.is_floating_point or truth.ndim not in (2, 3) or rule.taxonomy is None:
         return None
-    if getattr(rule, "diagnose", False):
+    if getattr(rule, "diagnose", False) or min((*rule.void_values, *(raw for raw, _ in rule.map_truth), 0)) < 0:
         return None
     channels = prediction.dtype.is_floating_point and prediction.ndim == truth.ndim + 1
     size = prediction.shape[:-3] + prediction.shape[-2:] if channels else prediction.shape
@@ -119,7 +132,12 @@ def count_semantic(rule: Any, prediction: Tensor, truth: Tensor) -> tuple[int, S
     images = 1 if truth.ndim == 2 else len(truth)
     if images * (len(known[0]) + 1) * (len(known[1]) + 1) > LARGEST_TABLE or not truth.numel():
         return None
-    labels, nowhere = largest_channel(prediction, -3) if channels else (prediction, None)
+    cuts = truth.new_zeros(images)
+    nowhere: Tensor | None
+    if channels and prediction.shape[-3] == 1:
+        labels, nowhere, cuts = _one_channel(prediction.reshape(images, *prediction.shape[-2:]))
+    else:
+        labels, nowhere = largest_channel(prediction, -3) if channels else (prediction, None)
     if values is not None and values != list(range(len(values))):
         labels = _names(tuple(values), labels.device)[labels]
     height, width = truth.shape[-2:]
@@ -129,8 +147,18 @@ def count_semantic(rule: Any, prediction: Tensor, truth: Tensor) -> tuple[int, S
     kinds: list[Any] = [torch.uint8, torch.int16, torch.int32][: 1 if known[0].max() < 256 else 3]
     crcs = [crc_of_rows(_bytes(flat[0], kind)) for kind in kinds]
     undefined = flat[0].new_zeros(images) if nowhere is None else nowhere.reshape(images, -1).sum(1)
-    fetched = Fetched([tables, torch.stack(strange), flat[0].amax(1), undefined, *crcs])
-    return images, SemanticCounts(fetched, (height, width), (known[0], known[1]))
+    fetched = Fetched([tables, torch.stack(strange), flat[0].amax(1), undefined, cuts, *crcs])
+    return images, SemanticCounts(fetched, (height, width), (known[0], known[1]), rule)
+
+
+def _one_channel(plane: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Labels (N, H, W), where they are undefined, and how each image was cut, as `channels.labels_of` has it."""
+    low, high = plane.amin((-2, -1)), plane.amax((-2, -1))
+    whole = (low >= 0) & (plane == plane.floor()).all(-1).all(-1)
+    probable = (low >= 0) & (high <= 1)
+    cuts = torch.where(whole, NOT_CUT, torch.where(probable, PROBABILITY, LOGIT))
+    above = plane > torch.where(probable, 0.5, 0.0).to(plane.dtype)[:, None, None]
+    return torch.where(whole[:, None, None], plane, above.to(plane.dtype)).long(), plane != plane, cuts
 
 
 def _bytes(labels: Tensor, kind: Any) -> Tensor:
