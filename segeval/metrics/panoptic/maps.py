@@ -57,12 +57,13 @@ def require_agreement(
         Where that is not so.
     """
     if unknown >= 0:
-        raise SegevalError(
-            f"the {side}'s pixels hold the segment id {unknown}, which its list of segments lacks",
-            file=file,
-            key=key,
-            remedy="list it in segments_info, or paint it with the void id 0",
-        )
+        text = f"the {side}'s pixels hold the segment id {unknown}, which its list of segments lacks"
+        remedy = "list it in segments_info, or paint it with the void id 0"
+        turned = unknown >> 16 | unknown & 0xFF00 | (unknown & 0xFF) << 16
+        if turned != unknown and turned in table[0]:
+            text += f"; with red and blue swapped it is the id {turned}, which is listed"
+            remedy = "write id = R + 256 G + 65536 B, with red first (cv2.imwrite takes blue first)"
+        raise SegevalError(text, file=file, key=key, remedy=remedy)
     empty = table[4] == 0
     if empty.any():
         raise SegevalError(

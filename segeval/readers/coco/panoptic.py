@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from segeval.errors import SegevalError
@@ -27,8 +27,23 @@ def is_panoptic(data: Any) -> bool:
     return bool(listed) and isinstance(listed[0], dict) and "segments_info" in listed[0]
 
 
-def find_folder(path: Path, first: str) -> Path:
-    """The folder of PNGs that belongs to a JSON: named alike beside it, or one of the usual places.
+def _last(name: str) -> str:
+    return PureWindowsPath(name).name  # whose separators are both slashes
+
+
+# How a file_name leads to a PNG: as it stands, with the other separators, by its last part, and as a PNG.
+_WAYS: tuple[Callable[[str], str], ...] = (
+    lambda name: name,
+    lambda name: name.replace("\\", "/"),
+    _last,
+    lambda name: str(Path(_last(name)).with_suffix(".png")),
+)
+
+
+def find_folder(path: Path, first: str) -> tuple[Path, int]:
+    """The folder of PNGs that belongs to a JSON, and which of `_WAYS` leads from a file_name to a PNG in it.
+
+    The folder is named alike beside the JSON, or is one of the usual places.
 
     Raises
     ------
@@ -46,13 +61,14 @@ def find_folder(path: Path, first: str) -> Path:
         up.joinpath(*words),
     ]
     places += [up / "panoptic" / words[-1], path.parent.joinpath(*words)]
-    for place in places:
-        if (place / first).is_file():
-            return place
+    for way, named in enumerate(_WAYS):
+        for place in places:
+            if (place / named(first)).is_file():
+                return place, way
     raise SegevalError(
         f"found no folder with {first}; looked in {', '.join(str(p) for p in dict.fromkeys(places))}",
         file=path,
-        remedy=f"put the PNGs into {path.parent / stem}",
+        remedy=f"put the PNGs into {path.parent / stem}, under the names that file_name gives",
     )
 
 
@@ -75,7 +91,7 @@ def find_json(folder: Path) -> Path | None:
 
 def _names(data: bytes, picture: Path | None) -> bool:
     """Whether a JSON names a file that is a colour PNG: one beside a folder of grey label maps is not theirs."""
-    if picture is None or f'{picture.name}"'.encode() not in data:
+    if picture is None or f"{picture.stem}.".encode() not in data:
         return False
     with present(picture).open("rb") as stream:
         head = stream.read(26)
@@ -93,6 +109,7 @@ class CocoPanoptic:
     categories: Taxonomy | None = None
     void: tuple[int, ...] = (0,)
     by_id: bool = True
+    way: int = 0
 
     @classmethod
     def open(cls, path: Path, side: str, void: tuple[int, ...] = (0,), folder: Path | None = None) -> CocoPanoptic:
@@ -133,9 +150,12 @@ class CocoPanoptic:
             raise SegevalError("lists no image", file=path, remedy="give a JSON with annotations")
         first = str(next(iter(entries.values()))["file_name"])
         if folder is None:
-            folder = find_folder(path, first)
+            folder, way = find_folder(path, first)
+        else:
+            there = (w for w, named in enumerate(_WAYS) if (folder / named(first)).is_file())
+            way = next(there, 0)
         categories = taxonomy_of_categories(data["categories"], path) if "categories" in data else None
-        return cls(path, folder, entries, side, categories, void)
+        return cls(path, folder, entries, side, categories, void, way=way)
 
     def keys(self) -> Sequence[Key]:
         """The image ids, in the order of the JSON."""
@@ -143,11 +163,14 @@ class CocoPanoptic:
 
     def name(self, key: Key) -> str:
         """The PNG's name without extension."""
-        return Path(str(self.entries[key]["file_name"])).with_suffix("").as_posix()
+        return Path(self._named(key)).with_suffix("").as_posix()
 
     def file(self, key: Key) -> str:
         """The PNG."""
-        return str(self.folder / str(self.entries[key]["file_name"]))
+        return str(self.folder / self._named(key))
+
+    def _named(self, key: Key) -> str:
+        return _WAYS[self.way](str(self.entries[key]["file_name"]))
 
     def load(self, key: Key) -> PanopticMap:
         """Colours and segments; the colours may live in this thread's buffers until the next load."""
