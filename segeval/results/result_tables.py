@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
+from segeval.results.figures import Figure
+from segeval.results.signature import Signature
 from segeval.results.tables import Table, exact
-
-if TYPE_CHECKING:
-    from segeval.results.result import Result
 
 # The per-class figures that a saved run must hold.
 COLUMNS = {
@@ -18,7 +18,37 @@ COLUMNS = {
 }
 
 
-def headline_table(result: Result) -> Table:
+class Shown(Protocol):
+    """What the tables show of a result."""
+
+    @property
+    def images(self) -> int: ...
+
+    @property
+    def values(self) -> Mapping[str, float]: ...
+
+    @property
+    def per_class(self) -> Sequence[Mapping[str, Any]]: ...
+
+    @property
+    def intervals(self) -> Mapping[str, tuple[float, float]]: ...
+
+    @property
+    def class_intervals(self) -> Sequence[Mapping[str, Any]]: ...
+
+    @property
+    def interval_signature(self) -> Signature | None: ...
+
+    @property
+    def rule(self) -> Mapping[str, Any]: ...
+
+    @property
+    def metric(self) -> Any: ...
+
+    def figure(self, name: str) -> Figure: ...
+
+
+def headline_table(result: Shown) -> Table:
     """What stands above everything else: the rule's own table, or one row of values."""
     v = result.values
     if not v:  # the run of one shard: rows, and nothing that could be taken for a score
@@ -27,7 +57,7 @@ def headline_table(result: Result) -> Table:
     return own or Table(tuple(v), (tuple(result.figure(n).show(v[n]) for n in v),), left=())
 
 
-def interval_table(result: Result) -> Table:
+def interval_table(result: Shown) -> Table:
     """Headline values with their bounds."""
     level = result.interval_signature.get("level") if result.interval_signature else None
     rows = []
@@ -39,7 +69,7 @@ def interval_table(result: Result) -> Table:
     return Table(("", unit, f"{100 * float(level):g}% interval" if level else "interval"), tuple(rows))
 
 
-def class_table(result: Result) -> Table:
+def class_table(result: Shown) -> Table:
     """One row a class; its first figure with its bounds, if there are any."""
     columns = class_figures(result)
     bounds = {row["id"]: row for row in result.class_intervals}
@@ -53,14 +83,14 @@ def class_table(result: Result) -> Table:
     return Table(("id", "class", *headers), tuple(rows), left=(1,))
 
 
-def class_figures(result: Result) -> tuple[str, ...]:
+def class_figures(result: Shown) -> tuple[str, ...]:
     """The figures of a class that a person sees: those that the rule names, or all that every class has."""
     named: tuple[str, ...] = result.metric.class_figures if result.rule else ()
     rows = result.per_class
     return named or tuple(n for n in (rows[0] if rows else ()) if all(isinstance(row.get(n), float) for row in rows))
 
 
-def exact_table(result: Result) -> Table:
+def exact_table(result: Shown) -> Table:
     """Headline and classes in one table of unrounded figures."""
     names = list(dict.fromkeys([*result.values, *(k for row in result.per_class for k in row)]))
     names = [n for n in names if n not in ("id", "name")]

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segeval.evidence.rows import Rows
 from segeval.evidence.tally import Tally
+from segeval.metrics.instance.figures import Axes, curves_of, values_of
 from segeval.metrics.instance.kinds import KINDS
 from segeval.metrics.means import ratio
 from segeval.results.result import Result
-
-if TYPE_CHECKING:
-    from segeval.metrics.instance.rule import InstanceAP
 
 # The kinds of error, in the order in which they are shown.
 ERRORS = ("class", "localisation", "both", "duplicate", "background", "missed")
@@ -77,9 +75,9 @@ def threshold_curve(result: Result) -> ThresholdCurve | None:
     tally = result.tally
     if tally is None:
         return None
-    rule: InstanceAP = result.metric
+    thresholds = result.metric.iou_thresholds
     rows = tally.tables["detections"]
-    bit = np.uint64(rule.iou_thresholds.index(0.5) if 0.5 in rule.iou_thresholds else 0)
+    bit = np.uint64(thresholds.index(0.5) if 0.5 in thresholds else 0)
     counted = rows["ignored"][:, 0] >> bit & np.uint64(1) == 0
     order = np.argsort(-rows["score"][counted], kind="stable")
     scores = rows["score"][counted][order]
@@ -98,15 +96,14 @@ def error_costs(result: Result) -> ErrorCosts | None:
     tally = result.tally
     if tally is None or "kinds" not in tally.tables:
         return None
-    rule: InstanceAP = result.metric
-    plain = replace(rule, iou_thresholds=(0.5,), area_ranges=(), max_dets=(rule.max_dets[-1],), diagnose=False)
-    ids = tuple(sorted(rule.taxonomy_of(tally).ids))
+    axes = replace(result.metric.axes, thresholds=(0.5,), areas=(), max_dets=result.metric.max_dets[-1:])
+    ids = tuple(sorted(result.metric.taxonomy_of(tally).ids))
     kinds, unmet = tally.tables["kinds"], tally.tables["unmet"]
     truths = _truths(tally)
     right = kinds["kind"] == KINDS.index("found")
     classes = kinds["class"]
     everything = np.ones(len(kinds), bool)
-    ap = _ap(plain, tally, kinds, classes, right, everything, truths)
+    ap = _ap(axes, ids, kinds, classes, right, everything, truths)
     fixed: dict[str, float] = {}
     counts: dict[str, NDArray[np.int64]] = {}
     for name in ERRORS[:-1]:
@@ -114,9 +111,9 @@ def error_costs(result: Result) -> ErrorCosts | None:
         counts[name] = _count(classes[wrong], ids)
         repaired = _repairable(kinds, wrong) if name in ("class", "localisation") else np.zeros(len(kinds), bool)
         moved = np.where(repaired, kinds["truth_class"], classes)
-        fixed[name] = _ap(plain, tally, kinds, moved, right | repaired, ~wrong | repaired, truths)
+        fixed[name] = _ap(axes, ids, kinds, moved, right | repaired, ~wrong | repaired, truths)
     counts["missed"] = _count(unmet["class"], ids, unmet["missed"])
-    fixed["missed"] = _ap(plain, tally, kinds, classes, right, everything, _without(truths, unmet))
+    fixed["missed"] = _ap(axes, ids, kinds, classes, right, everything, _without(truths, unmet))
     return ErrorCosts(ap, {name: fixed[name] - ap for name in ERRORS}, counts, ids)
 
 
@@ -148,15 +145,15 @@ def _without(truths: Rows, unmet: Rows) -> Rows:
 
 
 def _ap(
-    rule: InstanceAP,
-    tally: Tally,
+    axes: Axes,
+    ids: tuple[int, ...],
     kinds: Rows,
     classes: NDArray[Any],
     right: NDArray[np.bool_],
     kept: NDArray[np.bool_],
     truths: Rows,
 ) -> float:
-    """AP of the rule with detections of these classes, right or wrong, as far as they are kept."""
+    """AP at IoU 0.5 with detections of these classes, right or wrong, as far as they are kept."""
     crowd = kinds["kind"] == KINDS.index("on crowd")
     groups = {
         "class": classes[kept].astype(np.int32),
@@ -166,8 +163,7 @@ def _ap(
         "ignored": crowd[kept].astype(np.uint64)[:, None],
     }
     rows = Rows(kinds.image[kept], groups, {})
-    changed = replace(tally, tables={**tally.tables, "detections": rows, "truths": truths})
-    return float(rule.values(rule.curves(changed, rule.taxonomy_of(tally)))["AP"])
+    return values_of(curves_of(rows, truths, np.array(ids, np.int64), axes), axes)["AP"]
 
 
 def _count(classes: NDArray[Any], ids: tuple[int, ...], amounts: NDArray[np.int64] | None = None) -> NDArray[np.int64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,29 @@ from segeval.samples.taxonomy import positions
 RECALLS = np.linspace(0.0, 1.0, 101)
 
 
-def curves_of(
-    detections: Rows, truths: Rows, ids: NDArray[np.int64], thresholds: int, max_dets: tuple[int, ...]
-) -> dict[str, NDArray[Any]]:
+@dataclass(frozen=True)
+class Axes:
+    """What curves and values are spread over, besides classes and recall levels.
+
+    Parameters
+    ----------
+    thresholds
+        IoU thresholds.
+    areas
+        Names of the ranges of areas; every area comes before them.
+    max_dets
+        Detections that count in an image and class, ascending.
+    original
+        AP at 100 detections whatever the largest number is, as pycocotools has it.
+    """
+
+    thresholds: tuple[float, ...]
+    areas: tuple[str, ...]
+    max_dets: tuple[int, ...]
+    original: bool = False
+
+
+def curves_of(detections: Rows, truths: Rows, ids: NDArray[np.int64], axes: Axes) -> dict[str, NDArray[Any]]:
     """Arrays `precision` and `scores` (T, R, K, A, M) and `recall` (T, K, A, M), NaN where a class has no truth.
 
     The axes are IoU thresholds, recall levels, classes by ascending id, area ranges (the first is every area) and
@@ -30,7 +51,7 @@ def curves_of(
     counts = np.bincount(place, minlength=len(ids) + 1)[: len(ids)]
     total = np.zeros((len(ids) + 1, truths["truths"].shape[1]), np.int64)
     np.add.at(total, positions(truths["class"], ids), truths["truths"])
-    sizes = (thresholds, len(RECALLS), len(ids), total.shape[1], len(max_dets))
+    sizes = (len(axes.thresholds), len(RECALLS), len(ids), total.shape[1], len(axes.max_dets))
     precision, scores = np.full(sizes, np.nan), np.full(sizes, np.nan)
     recall = np.full((sizes[0], *sizes[2:]), np.nan)
     widest = (sizes[0], int(counts.max(initial=0)))
@@ -39,7 +60,7 @@ def curves_of(
         order,
         *(detections[c] for c in ("rank", "score", "matched", "ignored")),
         total[:-1],
-        np.array(max_dets, np.int64),
+        np.array(axes.max_dets, np.int64),
         RECALLS,
         precision,
         recall,
@@ -52,24 +73,18 @@ def curves_of(
     return {"precision": precision, "recall": recall, "scores": scores}
 
 
-def values_of(
-    curves: dict[str, NDArray[Any]],
-    thresholds: tuple[float, ...],
-    areas: tuple[str, ...],
-    max_dets: tuple[int, ...],
-    original: bool,
-) -> dict[str, float]:
+def values_of(curves: dict[str, NDArray[Any]], axes: Axes) -> dict[str, float]:
     """Headline numbers of the curves: means over what is defined, added in the official scorer's order."""
     precision, recall = curves["precision"], curves["recall"]
     ap = precision[..., 0, -1]
-    if original:  # which looks for 100 whatever the largest is
-        ap = precision[..., 0, max_dets.index(100)] if 100 in max_dets else ap[:0]
+    if axes.original:  # which looks for 100 whatever the largest is
+        ap = precision[..., 0, axes.max_dets.index(100)] if 100 in axes.max_dets else ap[:0]
     values = {"AP": mean_of(ap)}
     for name, threshold in (("AP50", 0.5), ("AP75", 0.75)):
-        values[name] = mean_of(precision[np.array(thresholds) == threshold][..., 0, -1])
-    values |= {f"AP{name}": mean_of(precision[..., a + 1, -1]) for a, name in enumerate(areas)}
-    values |= {f"AR{most}": mean_of(recall[..., 0, m]) for m, most in enumerate(max_dets)}
-    values |= {f"AR{name}": mean_of(recall[..., a + 1, -1]) for a, name in enumerate(areas)}
+        values[name] = mean_of(precision[np.array(axes.thresholds) == threshold][..., 0, -1])
+    values |= {f"AP{name}": mean_of(precision[..., a + 1, -1]) for a, name in enumerate(axes.areas)}
+    values |= {f"AR{most}": mean_of(recall[..., 0, m]) for m, most in enumerate(axes.max_dets)}
+    values |= {f"AR{name}": mean_of(recall[..., a + 1, -1]) for a, name in enumerate(axes.areas)}
     return values
 
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segeval.evidence.tally import Tally
-from segeval.metrics.instance.figures import RECALLS
+from segeval.metrics.instance.figures import RECALLS, Axes, values_of
 from segeval.metrics.reweighting import Figures, Reweighted, left_out
 from segeval.samples.pairs import Key
-from segeval.samples.taxonomy import positions
-
-if TYPE_CHECKING:
-    from segeval.metrics.instance.rule import InstanceAP
+from segeval.samples.taxonomy import Taxonomy, positions
 
 INSTANCE_FIGURES = ("AP", "AP50", "AP75")
 
@@ -29,7 +26,7 @@ Array = NDArray[Any]
 class ReweightedDetections:
     """Detections by class and descending score, and the truths of each image and class."""
 
-    rule: InstanceAP
+    axes: Axes
     keys: tuple[Key, ...]
     values: tuple[str, ...]
     class_ids: tuple[int, ...]
@@ -46,7 +43,7 @@ class ReweightedDetections:
 
     def at(self, weights: NDArray[np.float64]) -> Figures:
         """The figures under whole weights (R, images); integer weights are the data set with repeated images."""
-        space = _Space(self.rule, len(self.class_ids), self.truths.shape[1])
+        space = _Space(self.axes, len(self.class_ids), self.truths.shape[1])
         parts = [self._once(row.astype(np.int64), space) for row in weights]
         values = np.array([p[0] for p in parts]).reshape(len(parts), len(self.values))
         classes = np.array([p[1] for p in parts]).reshape(len(parts), len(self.class_ids), len(self.figures))
@@ -71,20 +68,20 @@ class ReweightedDetections:
             *self.columns,
             np.ascontiguousarray(total[:-1]),
             weights,
-            len(self.rule.iou_thresholds),
+            len(self.axes.thresholds),
             space.most,
             space.shown,
             RECALLS,
             space.precision,
             space.recall,
         )
-        values = self.rule.values({"precision": space.curves(), "recall": space.recall})
+        values = values_of({"precision": space.curves(), "recall": space.recall}, self.axes)
         return [values[name] for name in self.values], self._classes(space.precision[space.shown[-1], 0])
 
     def _classes(self, precision: Array) -> Array:
         """AP of each class (K, F) from precision (T, R, K): means along one axis, as the score adds them."""
         own = np.ascontiguousarray(precision.transpose(2, 0, 1))
-        thresholds = np.array(self.rule.iou_thresholds)
+        thresholds = np.array(self.axes.thresholds)
         out = np.full((len(own), len(self.figures)), np.nan)
         out[:, 0] = own.reshape(len(own), -1).mean(axis=1)
         for column, threshold in ((1, 0.5), (2, 0.75)):
@@ -96,14 +93,14 @@ class ReweightedDetections:
 class _Space:
     """Arrays that one thread fills again and again."""
 
-    def __init__(self, rule: InstanceAP, classes: int, areas: int) -> None:
-        self.most = np.array(rule.max_dets, np.int64)
+    def __init__(self, axes: Axes, classes: int, areas: int) -> None:
+        self.most = np.array(axes.max_dets, np.int64)
         wanted = [len(self.most) - 1]
-        if rule.protocol == "pycocotools" and 100 in rule.max_dets[:-1]:
-            wanted.insert(0, rule.max_dets.index(100))
+        if axes.original and 100 in axes.max_dets[:-1]:
+            wanted.insert(0, axes.max_dets.index(100))
         self.shown = np.full(len(self.most), -1, np.int64)
         self.shown[wanted] = np.arange(len(wanted))
-        limit = len(rule.iou_thresholds)
+        limit = len(axes.thresholds)
         self.precision = np.full((len(wanted), areas, limit, len(RECALLS), classes), np.nan)
         self.recall = np.full((limit, classes, areas, len(self.most)), np.nan)
 
@@ -115,9 +112,8 @@ class _Space:
         return view[..., np.where(self.shown >= 0, self.shown, view.shape[-1] - 1)]
 
 
-def detections_of(rule: InstanceAP, tally: Tally) -> ReweightedDetections:
+def detections_of(tally: Tally, taxonomy: Taxonomy, axes: Axes) -> ReweightedDetections:
     """The rows of a run, sorted as its score sorts them."""
-    taxonomy = rule.taxonomy_of(tally)
     ids = np.array(sorted(taxonomy.ids), np.int64)
     detections, truths = tally.tables["detections"], tally.tables["truths"]
     place = positions(detections["class"], ids)
@@ -128,13 +124,13 @@ def detections_of(rule: InstanceAP, tally: Tally) -> ReweightedDetections:
     counted = truths["truths"][:, 0] > 0
     presence[truths.image[counted], truth_place[counted]] = True
     nothing = {
-        "precision": np.zeros((len(rule.iou_thresholds), 1, 0, 1 + len(rule.area_ranges), len(rule.max_dets))),
-        "recall": np.zeros((len(rule.iou_thresholds), 0, 1 + len(rule.area_ranges), len(rule.max_dets))),
+        "precision": np.zeros((len(axes.thresholds), 1, 0, 1 + len(axes.areas), len(axes.max_dets))),
+        "recall": np.zeros((len(axes.thresholds), 0, 1 + len(axes.areas), len(axes.max_dets))),
     }
     return ReweightedDetections(
-        rule=rule,
+        axes=axes,
         keys=tally.keys,
-        values=tuple(rule.values(nothing)),
+        values=tuple(values_of(nothing, axes)),
         class_ids=tuple(ids.tolist()),
         class_names=tuple(taxonomy.names[taxonomy.index_of(i)] for i in ids.tolist()),
         presence=presence[:, :-1],

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from segeval.errors import Caution, SegevalError
 from segeval.evidence.tally import Tally, in_order
 from segeval.metrics.instance.errors import ErrorCosts, ThresholdCurve, error_costs, threshold_curve
-from segeval.metrics.instance.figures import best_cut, curves_of, mean_of, values_of
+from segeval.metrics.instance.figures import Axes, best_cut, curves_of, mean_of, values_of
 from segeval.metrics.instance.matching import CHUNK, Observed, Terms, image_digests, observe_chunk, tables_of
 from segeval.metrics.instance.reweighting import ReweightedDetections, detections_of
 from segeval.metrics.metric import Metric
@@ -167,33 +167,29 @@ class InstanceAP(Metric):
             return self.taxonomy
         return Taxonomy(tuple(np.unique(tally.tables["truths"]["class"]).tolist()))
 
-    def curves(self, tally: Tally, taxonomy: Taxonomy) -> dict[str, NDArray[Any]]:
-        """As `figures.curves_of`, classes by ascending id."""
-        ids = np.array(sorted(taxonomy.ids), np.int64)
-        tables = tally.tables["detections"], tally.tables["truths"]
-        return curves_of(*tables, ids, len(self.iou_thresholds), self.max_dets)
+    @property
+    def axes(self) -> Axes:
+        """What the curves and the values are spread over."""
+        areas = tuple(name for name, _, _ in self.area_ranges)
+        return Axes(self.iou_thresholds, areas, self.max_dets, self.protocol == "pycocotools")
 
     def score(self, tally: Tally) -> Result:
         """The COCO numbers, AP of each class, and the curves behind them."""
         taxonomy = self.taxonomy_of(tally)
-        curves = self.curves(tally, taxonomy)
+        ids = np.array(sorted(taxonomy.ids), np.int64)
+        curves = curves_of(tally.tables["detections"], tally.tables["truths"], ids, self.axes)
         per_class = self._per_class(tally, taxonomy, curves["precision"])
         return Result(
             task="instance",
             signature=self.signature(tally),
             images=len(tally),
-            values=self.values(curves),
+            values=values_of(curves, self.axes),
             per_class=tuple(per_class),
             warnings=tuple(self._cautions(tally, taxonomy)),
             curves=curves,
             rule=rule_to_dict(self),
             tally=tally,
         )
-
-    def values(self, curves: dict[str, NDArray[Any]]) -> dict[str, float]:
-        """Headline numbers of the curves: means over what is defined, added in the official scorer's order."""
-        areas = tuple(name for name, _, _ in self.area_ranges)
-        return values_of(curves, self.iou_thresholds, areas, self.max_dets, self.protocol == "pycocotools")
 
     def _per_class(self, tally: Tally, taxonomy: Taxonomy, precision: NDArray[Any]) -> list[dict[str, Any]]:
         ids = np.array(sorted(taxonomy.ids), np.int64)
@@ -227,7 +223,7 @@ class InstanceAP(Metric):
 
     def reweighted(self, tally: Tally) -> ReweightedDetections:
         """As `Metric.reweighted`."""
-        return detections_of(self, tally)
+        return detections_of(tally, self.taxonomy_of(tally), self.axes)
 
     def per_image(self, tally: Tally) -> list[dict[str, Any]]:
         """One row an image, lowest F1 first.

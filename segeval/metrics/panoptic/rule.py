@@ -248,7 +248,7 @@ class PanopticQuality(Metric):
 
     def reweighted(self, tally: Tally) -> ReweightedCounts:
         """As `Metric.reweighted`."""
-        return counts_of(self, tally)
+        return counts_of(tally.keys, self._taxonomy(), self.sums(tally, per_image=True), self.absent)
 
     def per_image(self, tally: Tally) -> list[dict[str, Any]]:
         """One row an image, lowest PQ first: key, headline values, and tp, fp and fn."""

@@ -265,6 +265,15 @@ class SemanticIoU(Metric):
         found = np.unique(tally.tables["pixels"]["truth"])
         return Taxonomy(tuple(int(i) for i in found if i != NO_CLASS))
 
+    def _excluded(self, taxonomy: Taxonomy) -> set[int]:
+        """The ids of the classes that are left out of the means."""
+        return {taxonomy.resolve(c) for c in self.exclude}
+
+    def _in_means(self, taxonomy: Taxonomy) -> NDArray[np.bool_]:
+        """Which classes are in the means (K)."""
+        excluded = self._excluded(taxonomy)
+        return np.array([i not in excluded for i in taxonomy.ids], bool)
+
     def areas(self, tally: Tally, taxonomy: Taxonomy, per_image: bool) -> NDArray[np.int64]:
         """Common, truth and predicted pixels of each class: (3, K), or (3, images, K)."""
         rows = tally.tables["pixels"]
@@ -297,8 +306,7 @@ class SemanticIoU(Metric):
         self._refuse_unsaid_binary(pooled)
         self._refuse_two_cuts(tally)
         areas = self.areas(pooled, taxonomy, per_image=False)
-        excluded = {taxonomy.resolve(c) for c in self.exclude}
-        in_means = np.array([i not in excluded for i in taxonomy.ids], bool)
+        in_means = self._in_means(taxonomy)
         if self.average == "image":
             classes = figures(self.areas(tally, taxonomy, per_image=True))
             means = summary(classes, in_means, self.absent)
@@ -333,7 +341,7 @@ class SemanticIoU(Metric):
         """Every choice that moves these numbers."""
         choices: list[tuple[str, object]] = [("classes", self.taxonomy_of(tally).label()), *self.observing()]
         choices += [("absent", self.absent), ("average", self.average)]
-        if excluded := {self.taxonomy_of(tally).resolve(c) for c in self.exclude}:
+        if excluded := self._excluded(self.taxonomy_of(tally)):
             choices.append(("exclude", ",".join(map(str, sorted(excluded)))))
         choices += [("images", len(tally)), ("truth", tally.digest[:8]), ("segeval", __version__)]
         return Signature.of("mIoU", choices)
@@ -344,14 +352,15 @@ class SemanticIoU(Metric):
 
     def reweighted(self, tally: Tally) -> ReweightedCounts:
         """As `Metric.reweighted`."""
-        return counts_of(self, tally)
+        taxonomy = self.taxonomy_of(tally)
+        areas = self.areas(tally, taxonomy, per_image=True)
+        return counts_of(tally.keys, taxonomy, areas, self._in_means(taxonomy), self.absent, self.average)
 
     def per_image(self, tally: Tally) -> list[dict[str, Any]]:
         """One row an image, lowest mIoU first: key, headline values, and the IoU of each class."""
         taxonomy = self.taxonomy_of(tally)
-        excluded = {taxonomy.resolve(c) for c in self.exclude}
         classes = figures(self.areas(tally, taxonomy, per_image=True))
-        means = summary(classes, np.array([i not in excluded for i in taxonomy.ids], bool), self.absent)
+        means = summary(classes, self._in_means(taxonomy), self.absent)
         rows = []
         named = Counter(taxonomy.names)
         distinct = [f"{i} {n}" if named[n] > 1 else n for i, n in zip(taxonomy.ids, taxonomy.names, strict=True)]
