@@ -1,6 +1,15 @@
 """segeval: the referee for image segmentation.
 
-The names below load on first use, so that ``import segeval`` costs nothing.
+Promised are the classes and functions listed here, and these modules:
+
+- `segeval.functional`: plain functions on arrays
+- `segeval.losses`: losses to train with (needs torch)
+- `segeval.adapters`: faces that other scorers' users know
+- `segeval.conversion`: from one form of segmentations to another
+- `segeval.report`: pages about runs (needs the extra ``segeval[report]``)
+- `segeval.metrics.metric`: the class `Metric`, from which a metric of another package derives
+
+The other modules may change with any version. Everything loads on first use, so that ``import segeval`` costs nothing.
 """
 
 from __future__ import annotations
@@ -46,6 +55,9 @@ _HOMES = {
     "with_intervals": "statistics.intervals",
 }
 
+# Promised modules that are attributes too. They are not in `__all__`: `from segeval import *` needs no extra.
+_MODULES = ("adapters", "conversion", "functional", "losses", "report")
+
 __all__ = [
     "Accumulator",
     "Caution",
@@ -70,13 +82,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    import importlib
+
     if name in _HOMES:
-        import importlib
-
         return getattr(importlib.import_module(f"segeval.{_HOMES[name]}"), name)
-    if name in ("functional", "losses"):
-        import importlib
-
+    if name in _MODULES:
         return importlib.import_module(f"segeval.{name}")
     raise AttributeError(f"module 'segeval' has no attribute {name!r}")
 
