@@ -42,6 +42,12 @@ def confusion_matrix(
     SegevalError
         For sizes that differ, labels outside the classes, arrays that are no label maps, and truth of exactly 0 and
         255 without a word on what 255 is.
+
+    Examples
+    --------
+    >>> truth, prediction = np.array([[0, 0, 1, 255]]), np.array([[0, 1, 1, 1]])
+    >>> confusion_matrix(prediction=prediction, truth=truth, classes=2).tolist()
+    [[1, 1, 0], [0, 1, 0]]
     """
     rule = SemanticIoU(Taxonomy.of(classes), void=None if void is None else whole_numbers(void, "void"))
     confusion = rule.score(rule.observe([Pair(0, truth, prediction)])).confusion
@@ -71,6 +77,12 @@ def iou(
     -------
     iou
         float64 (K). mIoU is ``np.nanmean`` of it.
+
+    Examples
+    --------
+    >>> truth, prediction = np.array([[0, 0, 1, 255]]), np.array([[0, 1, 1, 1]])
+    >>> iou(prediction=prediction, truth=truth, classes=["road", "car", "tram"]).tolist()
+    [0.5, 0.5, nan]
     """
     return _semantic(prediction, truth, classes, void, "IoU")
 
@@ -89,6 +101,12 @@ def dice(
     -------
     dice
         float64 (K).
+
+    Examples
+    --------
+    >>> truth, prediction = np.array([[0, 0, 0, 0, 1]]), np.array([[0, 0, 0, 1, 0]])
+    >>> dice(prediction=prediction, truth=truth, classes=2).tolist()
+    [0.75, 0.0]
     """
     return _semantic(prediction, truth, classes, void, "Dice")
 
@@ -113,6 +131,16 @@ def panoptic_quality(*, prediction: Any, truth: Any, classes: Taxonomy) -> Resul
     ------
     SegevalError
         For sizes that differ, and ids listed on one side of pixels and segments only.
+
+    Examples
+    --------
+    >>> classes = Taxonomy((1, 2), ("person", "sky"), things=(True, False))
+    >>> segments = [{"id": 10, "category_id": 1}, {"id": 20, "category_id": 2}]
+    >>> truth = np.array([[10, 10, 10, 10, 20, 20]]), segments
+    >>> prediction = np.array([[10, 10, 10, 0, 20, 20]]), segments
+    >>> result = panoptic_quality(prediction=prediction, truth=truth, classes=classes)
+    >>> result["PQ"], result["PQ_th"], result["PQ_st"]
+    (0.875, 0.75, 1.0)
     """
     seen = Accumulator("panoptic", classes=classes)
     seen.update(prediction=prediction, truth=truth)

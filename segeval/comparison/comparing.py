@@ -61,6 +61,19 @@ def compare(
     ------
     SegevalError
         If tasks, truths or conventions differ (naming the key), a run lacks its rows, or there is nothing to compare.
+
+    Examples
+    --------
+    >>> from segeval import Accumulator, compare
+    >>> runs = {}
+    >>> for name, prediction in (("coarse", [[0, 0, 0, 1]]), ("fine", [[0, 0, 1, 1]])):
+    ...     seen = Accumulator("semantic", classes=2)
+    ...     for key in range(20):
+    ...         seen.update(prediction=np.array(prediction), truth=np.array([[0, 0, 1, 1]]), key=key)
+    ...     runs[name] = seen.compute()
+    >>> found = compare(runs, interval=Interval(resamples=200))
+    >>> next((d.value, d.low, d.high, d.significant) for d in found.differences if d.metric == "aAcc")
+    (0.25, 0.25, 0.25, True)
     """
     if len(results) < 2:
         raise SegevalError("one run is no comparison", remedy="give two or more")

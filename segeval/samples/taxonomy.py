@@ -45,6 +45,14 @@ class Taxonomy:
         One flag for each id, or None where things and stuff are not told apart.
     colours
         One RGB triple for each id; distinct ones are made where none are given.
+
+    Examples
+    --------
+    >>> Taxonomy.of(["road", "car"]).ids
+    (0, 1)
+    >>> classes = Taxonomy((7, 26), ("road", "car"), things=(False, True))
+    >>> classes.resolve("car"), classes.index_of(26)
+    (26, 1)
     """
 
     ids: tuple[int, ...]

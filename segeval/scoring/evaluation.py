@@ -182,6 +182,19 @@ def score(
     ------
     SegevalError
         For anything wrong with the data, in one line.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     pred, gt = Path(folder, "pred"), Path(folder, "gt")
+    ...     for side, labels in ((pred, [[0, 1, 1]]), (gt, [[0, 0, 1]])):
+    ...         side.mkdir()
+    ...         np.save(side / "image.npy", np.array(labels, np.uint8))
+    ...     result = score(pred, gt, task="semantic", classes=["road", "car"])
+    >>> result["mIoU"], result.images
+    (0.5, 1)
     """
     reading = {
         "missing": missing,

@@ -42,6 +42,14 @@ class Interval:
         How many data sets are drawn.
     seed
         Of the random numbers; resample b of seed s is the same wherever and on how many threads it is drawn.
+
+    Examples
+    --------
+    >>> Interval(level=0.9)
+    Interval(method='scaled', level=0.9, resamples=1000, seed=0)
+    >>> Interval(resamples=10)
+    Traceback (most recent call last):
+    segeval.errors.SegevalError: 10 resamples say nothing about the outer 2.5% on each side; give at least 40
     """
 
     method: str = "scaled"

@@ -9,15 +9,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from segeval.comparison.comparing import Difference, beaten, compare, mark
 from segeval.comparison.comparison_tables import FORMS, render
 from segeval.comparison.runs import subset
-from segeval.comparison.slices import UNKNOWN, slice_result
 from segeval.errors import SegevalError
-from segeval.metrics.reweighting import reweighted
 from segeval.metrics.tasks import saved_rule
 from segeval.results.figures import FRACTION
 from segeval.results.signature import Signature
@@ -266,41 +262,3 @@ def test_who_beats_whom():
 
 def test_signed_zero_has_no_sign():
     assert [FRACTION.signed(v) for v in (0.0, -0.0001, 0.0123, -0.5, math.nan)] == ["0.0", "0.0", "+1.2", "-50.0", "–"]
-
-
-# ---- slices --------------------------------------------------------------------------------------------------------
-
-
-@settings(max_examples=20)
-@given(st.sampled_from(TASKS), st.integers(0, 1000))
-def test_a_slice_scores_as_its_images_alone(task, seed):
-    run = run_of(task, seed, 9)
-    attributes = {str(i): {"light": "night" if i % 3 == 0 else "day"} for i in range(8)}
-    found = slice_result(run, attributes, interval=FAST)
-    assert [(s.value, s.result.images) for s in found.slices] == [("day", 5), ("night", 3), (UNKNOWN, 1)]
-    for s, keys in zip(found.slices, ([1, 2, 4, 5, 7], [0, 3, 6], [8]), strict=True):
-        alone = run.metric.score(run.tally.take(keys))
-        assert np.array_equal(list(s.result.values.values()), list(alone.values.values()), equal_nan=True)
-    headline = reweighted(run).values[0]
-    gap = next(g for g in found.gaps if g.metric == headline)
-    values = {s.value: s.result[headline] for s in found.slices[:2]}
-    if not any(map(math.isnan, values.values())):
-        assert gap.value == max(values.values()) - min(values.values())
-        assert values[gap.best] >= values[gap.worst]
-
-
-def test_classes_found_in_the_whole_hold_in_a_slice():
-    """A slice without a class's truth must not take its predictions for something outside all classes."""
-    run = run_of("semantic", 2, 8)
-    free = saved_rule(dict(run.rule) | {"taxonomy": None})
-    whole = free.score(run.tally)
-    for part in slice_result(whole, {str(i): {"odd": str(i % 2)} for i in range(8)}).slices:
-        assert len(part.result.per_class) == len(whole.per_class)
-
-
-def test_what_slices_refuse():
-    run = run_of("semantic", 1, 60)
-    with pytest.raises(SegevalError, match=r"the slices name the image 'x\.png' and 1 more"):
-        slice_result(run, {"x.png": {"light": "day"}, "y": {"light": "day"}})
-    with pytest.raises(SegevalError, match="'light' has 60 values"):
-        slice_result(run, {str(i): {"light": str(i / 7)} for i in range(60)})

@@ -18,11 +18,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from segeval_cli import main
 
-from segeval import Result, SegevalError, score
+from segeval import Caution, Result, SegevalError, score
 from segeval.evidence import sums as summing
-from segeval.scoring.shards import Shard, merge_runs
+from segeval.scoring.shards import Shard, keys_digest, merge_runs, partial_result
 from tests.given import instance_problems
 from tests.given.problems import PanopticProblem, panoptic_image, write_problem
+from tests.given.small_runs import run_of_lines
 from tests.scoring.folders import label_folders
 
 
@@ -42,6 +43,57 @@ def test_shards_cut_without_gap_or_overlap(images: int, of: int) -> None:
 def test_what_is_no_shard(text: str) -> None:
     with pytest.raises(SegevalError, match="is no shard; give i/n, from 1/n to n/n"):
         Shard.parse(text)
+
+
+def test_a_shard_reads_and_prints_as_i_of_n() -> None:
+    assert Shard.parse("2/8") == Shard(2, 8)
+    assert str(Shard(2, 8)) == "2/8"
+    assert Shard.parse("01/1") == Shard(1, 1)
+
+
+def test_neighbours_stay_together_in_a_shard() -> None:
+    keys = list("abcdefghij")
+    assert [Shard(i, 3).span(10) for i in (1, 2, 3)] == [(0, 3), (3, 6), (6, 10)]
+    assert [Shard(i, 3).keys(keys) for i in (1, 2, 3)] == [list("abc"), list("def"), list("ghij")]
+    with pytest.raises(SegevalError, match="2 images can't be cut into 3 shards; give fewer shards"):
+        Shard(1, 3).keys(["a", "b"])
+
+
+def test_the_digest_of_keys_knows_their_order_and_kind() -> None:
+    assert keys_digest([1, 2]) == keys_digest((1, 2))
+    assert len({keys_digest(keys) for keys in ([1, 2], [2, 1], ["1", "2"], ["1\x1f2"], [])}) == 5
+
+
+def test_the_shards_of_three_images_by_hand(tmp_path: Path) -> None:
+    lines = {"a": ([0, 1], [0, 1]), "b": ([0, 1], [1, 1]), "c": ([1, 1], [0, 1])}
+    whole = run_of_lines(lines)
+    assert whole.tally is not None
+    folders = []
+    for number in (1, 2):
+        piece = Shard(number, 2)
+        rows = whole.tally.take(piece.keys(list(lines)))
+        part = partial_result(whole.metric, rows, piece, list(lines), [Caution("note", "read slowly")])
+        assert (part.images, dict(part.values)) == (number, {})
+        assert part.provenance["shard"]["spans"] == [["a", "a", 1], ["b", "c", 2]]
+        folders.append(part.save(tmp_path / str(number)))
+    merged = merge_runs(folders)
+    assert merged["aAcc"] == whole["aAcc"] == 4 / 6
+    assert [c.code for c in merged.warnings] == ["note"]
+    assert merged.tally == whole.tally
+
+
+def test_what_does_not_merge(tmp_path: Path) -> None:
+    with pytest.raises(SegevalError, match="nothing to add; give the folders of saved runs"):
+        merge_runs([])
+    run = run_of_lines({"a": ([0, 1], [0, 1])})
+    assert run.tally is not None
+    bare = run.with_(tally=None).save(tmp_path / "bare")
+    with pytest.raises(SegevalError, match=r"this run has no tally\.npz; score again with --out"):
+        merge_runs([bare])
+    folded = run.with_(tally=run.tally.collapse()).save(tmp_path / "folded")
+    other = run_of_lines({"b": ([0, 1], [0, 1])}).save(tmp_path / "other")
+    with pytest.raises(SegevalError, match="its images were folded, so overlaps can't be told; score it again without"):
+        merge_runs([other, folded])
 
 
 def _same(a: Result, b: Result) -> None:

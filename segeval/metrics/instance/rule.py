@@ -45,6 +45,16 @@ class InstanceAP(Metric):
     area; detections on crowds or outside an area range are ignored. Precision at a recall level is the largest one at
     that recall or beyond; AP is its mean over 101 levels, AR the largest recall, both averaged over thresholds and over
     the classes that have truth.
+
+    Examples
+    --------
+    >>> from segeval import Accumulator, InstanceAP
+    >>> seen = Accumulator(InstanceAP(Taxonomy.of(["cat"]), iou="bbox"))
+    >>> found = {"boxes": [[0, 0, 10, 7], [50, 50, 10, 10]], "scores": [0.9, 0.2]}
+    >>> seen.update(truth={"boxes": [[0, 0, 10, 10]]}, prediction=found)
+    >>> result = seen.compute()
+    >>> round(result["AP50"], 3), result["AP75"]  # the first box has an IoU of 0.7
+    (1.0, 0.0)
     """
 
     task: ClassVar[str] = "instance"

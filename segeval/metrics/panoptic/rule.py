@@ -43,6 +43,16 @@ class PanopticQuality(Metric):
     the union. With the matches TP: SQ = sum of IoU / |TP|, RQ = |TP| / (|TP| + |FP| / 2 + |FN| / 2). A prediction that
     lies for more than half in void or in its class's crowd region is no false positive; crowd regions are never
     missed. The means go over classes with any TP, FP or FN.
+
+    Examples
+    --------
+    >>> from segeval import Accumulator, PanopticQuality
+    >>> seen = Accumulator(PanopticQuality(Taxonomy((1,), ("person",), things=(True,))))
+    >>> two = [{"id": 10, "category_id": 1}, {"id": 20, "category_id": 1}]
+    >>> seen.update(truth=(np.array([[10, 10, 10, 10, 20]]), two), prediction=(np.array([[10, 10, 10, 0, 0]]), two[:1]))
+    >>> result = seen.compute()
+    >>> result["SQ"], result["RQ"] == 1 / (1 + 0 / 2 + 1 / 2)
+    (0.75, True)
     """
 
     task: ClassVar[str] = "panoptic"

@@ -42,6 +42,14 @@ class SemanticIoU(Metric):
     For class c with truth pixels t, predicted pixels p and common pixels i, outside the truth's void:
     IoU = i / (t + p - i), Acc = recall = i / t, precision = i / p, Dice = 2 i / (t + p). mIoU, mAcc and mDice are
     means over classes, aAcc is the sum of i over the sum of t, and fwIoU weights each IoU by t.
+
+    Examples
+    --------
+    >>> from segeval import Accumulator, SemanticIoU
+    >>> seen = Accumulator(SemanticIoU(Taxonomy.of(["road", "car"]), void=(255,)))
+    >>> seen.update(truth=np.array([[0, 0, 1, 255]]), prediction=np.array([[0, 1, 1, 1]]))
+    >>> [(row["name"], row["IoU"], row["recall"]) for row in seen.compute().per_class]
+    [('road', 0.5, 0.5), ('car', 0.5, 1.0)]
     """
 
     task: ClassVar[str] = "semantic"
