@@ -160,9 +160,3 @@ def test_a_shard_is_no_run_unless_shards_will_do(tmp_path: Path) -> None:
     with pytest.raises(SegevalError, match="is shard 2 of 3, no whole run; add the shards with segeval merge"):
         load_run(folder)
     assert load_run(folder, shards=True).images == 4
-
-
-def test_names_are_as_short_as_they_can_be() -> None:
-    assert short_names(["runs/unet", "runs/pspnet"]) == ["unet", "pspnet"]
-    assert short_names(["a/unet/1", "a/fcn/1", "a/fcn/2"]) == ["unet/1", "fcn/1", "2"]
-    assert short_names([]) == []
