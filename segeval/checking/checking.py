@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from segeval.checking import instance, panoptic, semantic
@@ -20,6 +19,7 @@ from segeval.metrics.panoptic.rule import PanopticQuality
 from segeval.metrics.semantic.rule import SemanticIoU
 from segeval.readers.fetching import task_at
 from segeval.readers.protocol import Source
+from segeval.readers.reading import Place, Reading, takes_reading
 from segeval.results.result import Result
 from segeval.results.tables import printable
 from segeval.samples.pairs import Key
@@ -102,9 +102,10 @@ class _Found:
             yield Finding("error", code, text)
 
 
+@takes_reading
 def check(
-    pred: str | os.PathLike[str],
-    gt: str | os.PathLike[str],
+    pred: Place,
+    gt: Place,
     *,
     task: str | None = None,
     progress: Progress | None = None,
@@ -116,7 +117,7 @@ def check(
     Parameters
     ----------
     pred, gt, task, workers, progress, **options
-        As for `segeval.score`.
+        As for `segeval.score`: the fields of `segeval.readers.reading.Reading` and of the rule.
 
     Returns
     -------
@@ -125,8 +126,9 @@ def check(
     """
     found = _Found()
     try:
-        task = task or task_at(gt)
-        opened = _opened(pred, gt, task, options, found)
+        reading, chosen = Reading.among(pred, gt, options)
+        task = task or task_at(gt, reading.gt_suffix)
+        opened = _opened(reading, task, chosen, found)
     except SegevalError as error:
         found.refuse("input ", error)
         opened = None
@@ -161,18 +163,16 @@ def _checks(rule: Metric) -> Checks:
     return next((checks for kind, checks in CHECKS if isinstance(rule, kind)), none)
 
 
-def _opened(
-    pred: str | os.PathLike[str], gt: str | os.PathLike[str], task: str, options: dict[str, Any], found: _Found
-) -> tuple[Source, Metric] | None:
+def _opened(reading: Reading, task: str, options: dict[str, Any], found: _Found) -> tuple[Source, Metric] | None:
     """Source and rule; where the pairing fails, those of the pairs that there are."""
     try:
-        return open_data(pred, gt, task=task, **options)
+        return open_data(reading, task, options)
     except SegevalError as error:
         found.refuse("input ", error)
-        if options.get("missing", "error") != "error":
+        if reading.missing != "error":
             return None
     try:
-        source, rule = open_data(pred, gt, task=task, **{**options, "missing": "skip"})
+        source, rule = open_data(replace(reading, missing="skip"), task, options)
     except SegevalError as error:
         if str(error) not in {str(e) for errors in found.refused.values() for e in errors}:
             found.refuse("input ", error)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,11 +16,11 @@ from segeval.conversion.sources import Source
 from segeval.conversion.steps import COUNTED, Below, Steps
 from segeval.conversion.targets import INSTANCE_FORMS, SHAPES, Rows, Target
 from segeval.errors import Caution, SegevalError
-from segeval.readers.classes import read_classes
+from segeval.readers.classes import given_classes
 from segeval.readers.formats import FORMATS, format_of
 from segeval.readers.maps.labels import LabelFolder
+from segeval.readers.reading import Classes, Place
 from segeval.samples.pairs import Key
-from segeval.samples.taxonomy import Taxonomy
 from segeval.storage.files import require_writable
 from segeval.storage.remote import is_address, located
 from segeval.threads import mapped
@@ -29,8 +28,6 @@ from segeval.threads import mapped
 SHORT = {"semantic": "labels", "panoptic": "coco-panoptic", "instance": "coco-instances"}
 """The usual form of each task, which its name stands for."""
 
-Place = str | os.PathLike[str]
-Classes = Taxonomy | int | str | Sequence[str] | os.PathLike[str] | None
 Progress = Callable[[int, int], object]
 
 # Images that a thread takes at a time.
@@ -133,7 +130,7 @@ def convert(
     form = SHORT.get(to, to)
     if form not in SHAPES:
         raise SegevalError(f"{to!r} is no format to write", remedy=f"give one of {', '.join((*SHORT, *SHAPES))}")
-    given, listed_void = _classes(classes)
+    given, listed_void = given_classes(classes)
     source = open_source(
         src,
         source_form,
@@ -147,7 +144,7 @@ def convert(
     _require_possible(source, form, semantic)
     _require_used(source, merging, stuff, from_void if semantic is None else None)
     void = to_void if to_void is not None else 255 if form == "labels" else 0
-    target_classes, _ = _classes(to_classes)
+    target_classes, _ = given_classes(to_classes)
     entries, chosen = source.categories, None
     if table is not None:
         chosen, entries = read_class_map(table, entries, target_classes, void)
@@ -169,14 +166,6 @@ def convert(
     target.finish(listed, rows)
     notes = [Caution(code, text.format(counts[code])) for code, text in COUNTED.items() if counts[code]]
     return Conversion(source.form, form, len(listed), target.json or target.out, (*source.cautions, *notes))
-
-
-def _classes(classes: Classes) -> tuple[Taxonomy | None, tuple[int, ...] | None]:
-    if classes is None:
-        return None, None
-    if isinstance(classes, (str, os.PathLike)):
-        return read_classes(os.fspath(classes))
-    return Taxonomy.of(classes), None
 
 
 def _require_possible(source: Source, form: str, semantic: Place | None) -> None:

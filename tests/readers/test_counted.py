@@ -26,7 +26,8 @@ from segeval.readers import counted
 from segeval.readers.counted import pairs_of
 from segeval.readers.pairing import PairedSource
 from segeval.readers.protocol import buffer
-from segeval.readers.sources import open_panoptic, open_semantic
+from segeval.readers.reading import Reading
+from segeval.readers.sources import open_pairs
 from segeval.samples.pairs import Counted
 from segeval.samples.panoptic import make_segments, segments_of_images
 from segeval.samples.taxonomy import Taxonomy
@@ -43,7 +44,7 @@ def folders(root: Path, pairs: list[tuple[bytes, bytes]]) -> PairedSource:
     for k, pair in enumerate(pairs):
         for side, data in zip(("truth", "prediction"), pair, strict=True):
             (root / side / f"{k:02}.png").write_bytes(data)
-    return open_semantic(root / "prediction", root / "truth", taxonomy=None)
+    return open_pairs(Reading(root / "prediction", root / "truth"), "semantic")
 
 
 def observed(rule: Any, source: PairedSource, *, singly: bool) -> Tally | str:
@@ -134,7 +135,7 @@ def coloured(root: Path, images: list[tuple[Any, Any, Listed, Listed]], *, kind:
             entries.append({"image_id": k, "file_name": f"{k}.png", "segments_info": image[2 + place]})
         categories = [{"id": c, "name": str(c), "isthing": c % 2} for c in range(1, 6)]
         (root / f"{side}.json").write_text(json.dumps({"annotations": entries, "categories": categories}))
-    return open_panoptic(root / "prediction.json", root / "truth.json", taxonomy=None)
+    return open_pairs(Reading(root / "prediction.json", root / "truth.json"), "panoptic")
 
 
 def panoptic_image(seed: int, height: int, width: int, segments: int) -> tuple[Any, Any, Listed, Listed]:
@@ -300,7 +301,7 @@ def test_more_rows_than_there_is_room_for(tmp_path: Path) -> None:
             noise = rng.integers(0, 255, (400, 400), dtype=np.uint8)
             Image.fromarray(noise).save(tmp_path / side / f"{k}.png")
             pairs.append(noise)
-    source = open_semantic(tmp_path / "prediction", tmp_path / "truth", taxonomy=None)
+    source = open_pairs(Reading(tmp_path / "prediction", tmp_path / "truth"), "semantic")
     assert how_many(source) == 5
     tally = observed(SemanticIoU(), source, singly=False)
     assert tally == observed(SemanticIoU(), source, singly=True)

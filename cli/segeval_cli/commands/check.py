@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
 def _report(args: argparse.Namespace) -> Report:
     task = args.task
     try:
-        task = task or task_at(args.gt)
+        task = task or task_at(args.gt, args.gt_suffix or "")
         given = chosen_options(args, task)
     except SegevalError as error:
         return Report(task, 0, (Finding("error", "input", str(error)),))

@@ -19,14 +19,6 @@ from segeval.storage.json_files import integer, read_bytes, read_json
 from segeval.storage.mounts import present
 
 
-def is_panoptic(data: Any) -> bool:
-    """Whether a JSON lists segments."""
-    if not isinstance(data, dict) or not isinstance(data.get("annotations"), list):
-        return False
-    listed = data["annotations"]
-    return bool(listed) and isinstance(listed[0], dict) and "segments_info" in listed[0]
-
-
 def find_folder(path: Path, first: str) -> Path:
     """The folder of PNGs that belongs to a JSON: named alike beside it, or one of the usual places.
 
@@ -90,7 +82,7 @@ class CocoPanoptic:
     folder: Path
     entries: dict[Key, dict[str, Any]]
     side: str
-    categories: Taxonomy | None = None
+    taxonomy: Taxonomy | None = None
     void: tuple[int, ...] = (0,)
     by_id: bool = True
 
@@ -134,8 +126,8 @@ class CocoPanoptic:
         first = str(next(iter(entries.values()))["file_name"])
         if folder is None:
             folder = find_folder(path, first)
-        categories = taxonomy_of_categories(data["categories"], path) if "categories" in data else None
-        return cls(path, folder, entries, side, categories, void)
+        taxonomy = taxonomy_of_categories(data["categories"], path) if "categories" in data else None
+        return cls(path, folder, entries, side, taxonomy, void)
 
     def keys(self) -> Sequence[Key]:
         """The image ids, in the order of the JSON."""
