@@ -16,9 +16,9 @@ from segeval.comparison.runs import load_run
 from segeval.conversion import convert
 from segeval.metrics.tasks import rule_of
 from segeval.readers.formats import format_of
-from segeval.scenes.writers import write_scenes
 from tests.cli.commands import segeval
 from tests.cli.refusals import GOOD, LABELS, Capsys, folders, misused, refused
+from tests.given.scenes import write_scenes
 
 FORMAT = '''
 import csv

@@ -96,7 +96,7 @@ def test_a_run_records_how_it_was_read_and_is_read_so_again(tmp_path: Path) -> N
     kept = {name: value for name, value in CHANGED.items() if name != "classes"}
     assert result.provenance["options"] == kept
     assert list(result.provenance["options"]) == list(kept)
-    saved = json.loads(json.dumps(result.provenance))
+    saved = json.loads(json.dumps(dict(result.provenance)))
     again = Reading.of_run(saved, result.metric.taxonomy)
     assert again == Reading(str(pred), str(gt), **{**CHANGED, "classes": Taxonomy.of_count(5)})
     files = Files(result, result.taxonomy)
