@@ -42,7 +42,7 @@ _TITLES = {"error": "errors: score would stop", "warning": "warnings", "note": "
 
 
 @dataclass(frozen=True)
-class Report:
+class CheckReport:
     """What `check` found.
 
     Parameters
@@ -111,7 +111,7 @@ def check(
     progress: Progress | None = None,
     workers: int | None = None,
     **options: Any,
-) -> Report:
+) -> CheckReport:
     """Say what `segeval.score` would meet with the same arguments; it goes on after an error.
 
     Parameters
@@ -133,7 +133,7 @@ def check(
         found.refuse("input ", error)
         opened = None
     if opened is None:
-        return Report(task, 0, tuple(found.errors()))
+        return CheckReport(task, 0, tuple(found.errors()))
     source, rule = opened
     keys = list(source.keys())
     if not keys:
@@ -154,7 +154,7 @@ def check(
             level: Any = "note" if caution.code in _NOTES else "warning"
             causes.append(Finding(level, caution.code, caution.message))
     whole = [*found.errors(), *causes]
-    return Report(task, len(keys), tuple(f for level in LEVELS for f in whole if f.level == level))
+    return CheckReport(task, len(keys), tuple(f for level in LEVELS for f in whole if f.level == level))
 
 
 def _checks(rule: Metric) -> Checks:

@@ -12,9 +12,9 @@ from segeval.conversion.categories import Entries, Table, entries_of, read_class
 from segeval.conversion.merging import Merging
 from segeval.conversion.naming import images_of
 from segeval.conversion.opening import document_of, open_source
-from segeval.conversion.sources import Source
+from segeval.conversion.sources import ConversionSource
 from segeval.conversion.steps import COUNTED, Below, Steps
-from segeval.conversion.targets import INSTANCE_FORMS, SHAPES, Rows, Target
+from segeval.conversion.targets import INSTANCE_FORMS, SHAPES, ConversionTarget, Rows
 from segeval.errors import Caution, SegevalError
 from segeval.readers.classes import given_classes
 from segeval.readers.formats import FORMATS, format_of
@@ -153,7 +153,7 @@ def convert(
     things = _things(entries, source.form, form)
     # Whatever instances are of, they are instances.
     stuff = stuff or format_of(source.form).task == "instance"
-    target = Target(form, Path(out), _listed(entries, things, form, stuff), void, document_of(source.tables))
+    target = ConversionTarget(form, Path(out), _listed(entries, things, form, stuff), void, document_of(source.tables))
     _require_void(target)
     _require_free(target, source, [p for p in (src, gt, semantic) if p is not None], overwrite)
     below = None
@@ -168,7 +168,7 @@ def convert(
     return Conversion(source.form, form, len(listed), target.json or target.out, (*source.cautions, *notes))
 
 
-def _require_possible(source: Source, form: str, semantic: Place | None) -> None:
+def _require_possible(source: ConversionSource, form: str, semantic: Place | None) -> None:
     task = format_of(source.form).task
     if task == "semantic" and form != "labels":
         file = source.file(source.keys()[0])
@@ -179,7 +179,7 @@ def _require_possible(source: Source, form: str, semantic: Place | None) -> None
         raise SegevalError(f"{source.form} to {form} has no use for label maps", file=semantic, remedy=remedy)
 
 
-def _require_used(source: Source, merging: Merging, stuff: bool, from_void: tuple[int, ...] | None) -> None:
+def _require_used(source: ConversionSource, merging: Merging, stuff: bool, from_void: tuple[int, ...] | None) -> None:
     """Refuse what has no effect on a source, and was therefore meant for another one."""
     is_stack = format_of(source.form).task == "instance"
     idle = {
@@ -212,7 +212,7 @@ def _listed(entries: Entries | None, things: frozenset[int] | None, form: str, s
     return tuple(entry | {"isthing": int(entry["id"] in things)} for entry in entries)
 
 
-def _require_void(target: Target) -> None:
+def _require_void(target: ConversionTarget) -> None:
     if target.form not in ("labels", "panoptic-coded"):
         return
     if target.void in {entry["id"] for entry in target.categories or ()}:
@@ -222,7 +222,7 @@ def _require_void(target: Target) -> None:
         raise SegevalError(f"{target.void} can't be void", remedy=f"give --to-void a value from 0 to {highest}")
 
 
-def _require_free(target: Target, source: Source, read: list[Place], overwrite: bool) -> None:
+def _require_free(target: ConversionTarget, source: ConversionSource, read: list[Place], overwrite: bool) -> None:
     """Refuse a target that is there already, or that is among what is read."""
     if target.out.is_file() and target.json != target.out:
         raise SegevalError("is a file, not a folder", file=target.out, remedy="give --out a folder")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from segeval.conversion.categories import Entries, entries_of, taxonomy_of, things_of
-from segeval.conversion.sources import Source
+from segeval.conversion.sources import ConversionSource
 from segeval.errors import SegevalError
 from segeval.readers.coco.instances import CocoInstances
 from segeval.readers.coco.panoptic import CocoPanoptic
@@ -35,7 +35,7 @@ def open_source(
     listed_void: tuple[int, ...] = (),
     suffix: str = "",
     predictions: bool = False,
-) -> Source:
+) -> ConversionSource:
     """Open what is converted.
 
     Parameters
@@ -94,7 +94,7 @@ def _open(
     void: tuple[int, ...],
     suffix: str,
     predictions: bool,
-) -> Source:
+) -> ConversionSource:
     name, taxonomy, known = "truth", taxonomy_of(given), None
     ids: dict[int, int] = {}
     if form == "coco-instances":
@@ -120,7 +120,7 @@ def _open(
         named = named_classes(reader)
         listed = given or (None if named is None else entries_of(named))
     cautions = getattr(reader, "cautions", ())
-    return Source(form, reader, listed, void, tables, image_entries(tables), ids, cautions)
+    return ConversionSource(form, reader, listed, void, tables, image_entries(tables), ids, cautions)
 
 
 def _map_ids(path: Path) -> dict[int, int]:

@@ -20,7 +20,7 @@ class Pair(NamedTuple):
     prediction_file: str | None = None
 
 
-class Counted(NamedTuple):
+class CountedOverlaps(NamedTuple):
     """What stands in place of a truth's pixels where a device has counted them: overlaps sorted by truth, prediction.
 
     Parameters

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from segeval.errors import Caution, SegevalError
 from segeval.evidence.sums import Parts, Sum
-from segeval.evidence.tally import Packed, Tally
+from segeval.evidence.tally import PackedTally, Tally
 from segeval.metrics.metric import Metric
 from segeval.metrics.options import rule_to_dict
 from segeval.readers.counted import pairs_of
@@ -35,7 +35,7 @@ Progress = Callable[[int, int], object]
 class Engine(Protocol):
     """What counts the images: threads of this process, or a cluster (`segeval.scoring.cluster`)."""
 
-    def tallies(self, keys: Sequence[Key]) -> Iterator[tuple[Sequence[Key], Tally | Packed]]:
+    def tallies(self, keys: Sequence[Key]) -> Iterator[tuple[Sequence[Key], Tally | PackedTally]]:
         """Chunks of the keys with their tallies; each key once, in any order."""
         ...
 

@@ -28,7 +28,7 @@ from segeval.readers.pairing import PairedSource
 from segeval.readers.protocol import buffer
 from segeval.readers.reading import Reading
 from segeval.readers.sources import open_pairs
-from segeval.samples.pairs import Counted
+from segeval.samples.pairs import CountedOverlaps
 from segeval.samples.panoptic import make_segments, segments_of_images
 from segeval.samples.taxonomy import Taxonomy
 from tests.readers.test_png import chunk, picture, png
@@ -58,7 +58,7 @@ def observed(rule: Any, source: PairedSource, *, singly: bool) -> Tally | str:
 
 def how_many(source: PairedSource) -> int:
     """Images that were counted by the chunk."""
-    return sum(isinstance(p.truth, Counted) for p in pairs_of(source, source.keys(), SemanticIoU()))
+    return sum(isinstance(p.truth, CountedOverlaps) for p in pairs_of(source, source.keys(), SemanticIoU()))
 
 
 def grey(height: int, width: int, seed: int = 0, noise: float = 0.1) -> NDArray[np.uint8]:
@@ -244,7 +244,7 @@ def test_segments_of_many_images_are_those_of_each(how: str) -> None:
 def test_panoptic_pairs_are_counted_by_the_chunk(tmp_path: Path) -> None:
     source = coloured(tmp_path, [panoptic_image(seed, 20, 30, 5) for seed in range(4)], kind="RGBA")
     found = [p.truth.pixels for p in pairs_of(source, source.keys(), PanopticQuality(source.taxonomy))]
-    assert [isinstance(p, Counted) for p in found] == [False, True, True, True]
+    assert [isinstance(p, CountedOverlaps) for p in found] == [False, True, True, True]
 
 
 def test_plain_pairs_are_counted_by_the_chunk(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from segeval.results.figures import Figure
 from segeval.results.result import Result
 from segeval.results.signature import Signature
 from segeval.samples.labels import as_labels, crc_of, require_same_size, resize_nearest, smallest
-from segeval.samples.pairs import Counted, Key, Pair
+from segeval.samples.pairs import CountedOverlaps, Key, Pair
 from segeval.samples.taxonomy import Taxonomy, positions
 from segeval.version import __version__
 
@@ -150,7 +150,7 @@ class SemanticIoU(Metric):
         near: list[Columns] = []
         for pair in pairs:
             counted = pair.truth
-            if not isinstance(counted, Counted):
+            if not isinstance(counted, CountedOverlaps):
                 truth, prediction = self._maps(pair)
                 counted = _count(truth, prediction)
                 if self.diagnose:
@@ -176,7 +176,7 @@ class SemanticIoU(Metric):
         SegevalError
             For all that `observe` refuses.
         """
-        if not isinstance(pair.truth, Counted):
+        if not isinstance(pair.truth, CountedOverlaps):
             pair = pair._replace(truth=_count(*self._maps(pair)), prediction=None)
         image = np.zeros(len(pair.truth.pixels), np.int32)
         self.classes_of(pair.truth.truth, "truth", image, [pair.key], [pair.truth_file])
@@ -372,7 +372,7 @@ class SemanticIoU(Metric):
         return found
 
 
-def _count(truth: NDArray[Any], prediction: NDArray[Any]) -> Counted:
+def _count(truth: NDArray[Any], prediction: NDArray[Any]) -> CountedOverlaps:
     """What overlaps in two label maps of one size."""
     from segeval.kernels.counting import confusion
 
@@ -381,4 +381,4 @@ def _count(truth: NDArray[Any], prediction: NDArray[Any]) -> Counted:
     else:
         columns = confusion.confusion_rows_any(truth.ravel(), prediction.ravel())
     height, width = truth.shape
-    return Counted((height, width), crc_of(smallest(truth)), *columns)
+    return CountedOverlaps((height, width), crc_of(smallest(truth)), *columns)
