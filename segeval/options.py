@@ -20,6 +20,7 @@ def option(
     parse: Callable[[str], Any] = str,
     needs: str = "",
     several: bool = True,
+    tasks: tuple[str, ...] = (),
 ) -> Any:
     """Declare a field once: constructor, command line, signature and JSON all read it from here.
 
@@ -42,9 +43,12 @@ def option(
         The switch without which this option has no effect.
     several
         Whether a field whose default is None or a tuple takes several words.
+    tasks
+        Those whose data it concerns, for an option of reading; all if empty.
     """
     about = {"help": help, "choices": choices, "flag": flag, "metavar": metavar, "parse": parse, "needs": needs}
-    return field(default=default, metadata={**about, "several": several and isinstance(default, (tuple, NoneType))})
+    many = several and isinstance(default, (tuple, NoneType))
+    return field(default=default, metadata={**about, "several": many, "tasks": tasks})
 
 
 def options(kind: type) -> dict[str, Field[Any]]:

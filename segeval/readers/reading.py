@@ -106,6 +106,20 @@ class Reading:
         own = {name: tuples(recorded[name]) for name in _RECORDED if name in recorded}
         return cls(str(provenance["pred"]), str(provenance["gt"]), classes, **own)
 
+    def require_use(self, task: str) -> None:
+        """Refuse an option that says nothing about a task's data, and was therefore meant for others.
+
+        Raises
+        ------
+        SegevalError
+            Naming the tasks whose data it concerns.
+        """
+        for name, about in options(type(self)).items():
+            tasks = about.metadata["tasks"]
+            if tasks and task not in tasks and getattr(self, name) != about.default:
+                remedy = f"leave it out: it says how {' and '.join(tasks)} data are read"
+                raise SegevalError(f"{name} is no option of the {task} task", remedy=remedy)
+
     def recorded(self) -> dict[str, Any]:
         """What a run records of it as options; its places are recorded beside them, and its rule knows the classes."""
         return {name: getattr(self, name) for name in _RECORDED}

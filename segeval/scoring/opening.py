@@ -60,6 +60,7 @@ def open_data(
         text = f"the rule of {task!r} has the option {clash[0]!r}, which says how data are read"
         raise SegevalError(text, remedy="upgrade the package that brings it, or remove it")
     reads, void = reads_of(task), chosen.get("void")
+    reading.require_use(reads)
     if reads == "panoptic" and void is not None:
         void = whole_numbers(void, "void")
     source = open_pairs(here, reads, void=void, masks=chosen.get("iou") != "bbox")

@@ -152,6 +152,22 @@ def test_a_rule_can_not_have_an_option_of_reading(tmp_path: Path, monkeypatch: p
         score(pred, gt, task="other", missing="skip")
 
 
+def test_an_option_of_other_data_is_refused() -> None:
+    @dataclass(frozen=True)
+    class More(Reading):
+        divisor: int | None = option(
+            None, "ids are class * N + instance", parse=int, several=False, tasks=("panoptic",)
+        )
+
+    said = More("p", "g", divisor=256)
+    said.require_use("panoptic")
+    More("p", "g").require_use("semantic")
+    with pytest.raises(
+        SegevalError, match="divisor is no option of the semantic task; leave it out: it says how panoptic"
+    ):
+        said.require_use("semantic")
+
+
 def test_one_void_value_is_enough(tmp_path: Path) -> None:
     """A number for a tuple of one, in every task that has void."""
     (tmp_path / "a.png").write_bytes(png_bytes(LABELS))

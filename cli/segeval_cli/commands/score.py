@@ -60,7 +60,8 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
     """The options that say what is scored and by which rule; `check` has the same."""
     data = parser.add_argument_group("data")
     for name, about in options(Reading).items():
-        _add_option(data, name, about, "")
+        tasks = about.metadata["tasks"]
+        _add_option(data, name, about, f" [{', '.join(tasks)}]" if tasks else "")
     tasks_named = f"{', '.join(TASKS)}, or a package's (default: told from the truth, where that is possible)"
     data.add_argument("--task", type=checked(rule_of), metavar="TASK", help=tasks_named)
     data.add_argument("--map", metavar="FILE", help="JSON or CSV of values, applied to both sides (semantic)")
@@ -132,6 +133,7 @@ def chosen_options(args: argparse.Namespace, task: str) -> dict[str, Any]:
             needed = _flag(other_name, options(rule)[other_name])
             args.parser.error(f"{_flag(name, about)} has no effect without {needed}")
     with as_usage(args):
+        Reading(args.pred, args.gt, **reading_options(args)).require_use(reads_of(task))
         rule(**chosen)
     maps = {"map_truth": args.map_gt or args.map, "map_prediction": args.map_pred or args.map}
     if any(maps.values()) and "map_truth" not in mine:
