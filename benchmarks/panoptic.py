@@ -14,10 +14,11 @@ def _ours(workers: int) -> Prepare:
     def prepare(folder: Path) -> Work:
         from segeval.metrics.panoptic.rule import PanopticQuality
         from segeval.readers.pairing import PairedSource
-        from segeval.readers.sources import open_panoptic
+        from segeval.readers.reading import Reading
+        from segeval.readers.sources import open_pairs
         from segeval.scoring.evaluation import evaluate, score
 
-        source = open_panoptic(folder / "prediction.json", folder / "truth.json", taxonomy=None)
+        source = open_pairs(Reading(folder / "prediction.json", folder / "truth.json"), "panoptic")
         first = {k: source.pairs[k] for k in source.keys()[:1]}
         small = PairedSource(source.truth, source.prediction, first, source.taxonomy, ())
         # Loads the compiled kernels; the fresh-process row counts that too.

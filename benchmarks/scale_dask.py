@@ -22,6 +22,7 @@ import distributed
 
 from benchmarks.scale import CLASSES, make_folders
 from segeval.evidence.tally import Tally
+from segeval.readers.reading import Reading
 from segeval.samples.pairs import Key, Pair
 from segeval.scoring.cluster import DaskEngine, local_cluster
 from segeval.scoring.evaluation import evaluate
@@ -50,7 +51,7 @@ class Timed:
 
 def open_timed(pred: Path, gt: Path) -> tuple[Any, Timed]:
     """The data, and the rule that notes its time."""
-    source, rule = open_data(pred, gt, task="semantic", classes=CLASSES)
+    source, rule = open_data(Reading(pred, gt, classes=CLASSES), "semantic")
     return source, Timed(rule)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from benchmarks.scale import CLASSES, make_folders
 from segeval import evaluate
 from segeval.readers.fetching import fetched_pairs
+from segeval.readers.reading import Reading
 from segeval.scoring.opening import open_data
 from segeval.storage import mounts
 from segeval.storage.mounts import Mount
@@ -38,7 +39,7 @@ def seconds(pred: Path, gt: Path, ahead: int) -> float:
     """Scoring with so many files fetched ahead, listing excluded."""
     mounts.AHEAD = ahead
     places = [Located(m.root, m) for m in (Mount(Late(pred), "late://pred"), Mount(Late(gt), "late://gt"))]
-    source, rule = open_data(places[0].path, places[1].path, task="semantic", classes=CLASSES)
+    source, rule = open_data(Reading(places[0].path, places[1].path, classes=CLASSES), "semantic")
     source = fetched_pairs(source, places)
     start = time.perf_counter()
     evaluate(source, rule, workers=1)

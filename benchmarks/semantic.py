@@ -18,14 +18,15 @@ def settings_of(folder: Path) -> tuple[int, int]:
 def _ours(workers: int) -> Prepare:
     def prepare(folder: Path) -> Work:
         from segeval import SemanticIoU, Taxonomy
-        from segeval.readers.sources import open_semantic
+        from segeval.readers.reading import Reading
+        from segeval.readers.sources import open_pairs
         from segeval.scoring.evaluation import evaluate, score
 
         classes, void = settings_of(folder)
         rule = SemanticIoU(Taxonomy.of_count(classes), (void,))
         first = sorted((folder / "truth").glob("*.png"))[0]
         # Loads the compiled kernels; the fresh-process row counts that too.
-        rule.score(evaluate(open_semantic(first, first, taxonomy=None), SemanticIoU(void=(void,)), workers=1))
+        rule.score(evaluate(open_pairs(Reading(first, first), "semantic"), SemanticIoU(void=(void,)), workers=1))
 
         def work() -> dict[str, Any]:
             result = score(

@@ -28,7 +28,8 @@ from segeval.evidence.rows import Rows, image_digest
 from segeval.evidence.tally import Tally, in_order
 from segeval.metrics.means import ratio
 from segeval.metrics.metric import Metric
-from segeval.metrics.options import option, rule_to_dict
+from segeval.metrics.options import rule_to_dict
+from segeval.options import option
 from segeval.metrics.reweighting import Figures, ReweightedCounts
 from segeval.results.figures import distance
 from segeval.results.result import Result

@@ -16,9 +16,9 @@ from segeval.comparison.runs import load_run
 from segeval.conversion import convert
 from segeval.metrics.tasks import rule_of
 from segeval.readers.formats import format_of
-from segeval.scenes.writers import write_scenes
 from tests.cli.commands import segeval
 from tests.cli.refusals import GOOD, LABELS, Capsys, folders, misused, refused
+from tests.given.scenes import write_scenes
 
 FORMAT = '''
 import csv
@@ -72,7 +72,8 @@ import numpy as np
 
 from segeval.samples.labels import as_labels, crc_of
 from segeval.metrics.metric import Metric
-from segeval.metrics.options import option, rule_to_dict
+from segeval.metrics.options import rule_to_dict
+from segeval.options import option
 from segeval.results.result import Result
 from segeval.evidence.rows import Rows, image_digest
 from segeval.results.signature import Signature

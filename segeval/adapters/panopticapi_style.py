@@ -51,7 +51,7 @@ def pq_compute(
             raise SegevalError("no such folder of PNGs", file=place, remedy=f"give the folder of {file.name}")
         sides.append(CocoPanoptic.open(file, side, folder=place))
     truth, prediction = sides
-    if truth.categories is None:
+    if truth.taxonomy is None:
         raise SegevalError("has no 'categories'", file=gt_json_file, remedy="add them")
     _, left, _ = match_keys(truth, prediction)
     if left:
@@ -63,10 +63,10 @@ def pq_compute(
         prediction,
         missing="skip",
         empty=no_segments_like,
-        taxonomy=truth.categories,
+        taxonomy=truth.taxonomy,
         prediction_path=pred_json_file,
     )
-    rule = PanopticQuality(taxonomy=truth.categories)
+    rule = PanopticQuality(taxonomy=truth.taxonomy)
     result = rule.score(evaluate(source, rule))
     results: dict[str, Any] = {}
     for name, tail in GROUPS:

@@ -18,7 +18,8 @@ from segeval.errors import SegevalError
 from segeval.evidence.tally import Tally
 from segeval.metrics.instance.figures import RECALLS
 from segeval.metrics.instance.rule import ALL_AREAS, IOU_THRESHOLDS, InstanceAP
-from segeval.readers.sources import open_instance
+from segeval.readers.reading import Reading
+from segeval.readers.sources import open_pairs
 from segeval.results.result import Result
 from segeval.scoring.evaluation import evaluate
 
@@ -107,7 +108,7 @@ class COCOeval:
         }
         rows = _results(results["annotations"] if isinstance(results, dict) else results, p.iouType)
         with as_file(kept) as gt, as_file(_some(rows, images, categories)) as pred:
-            source = open_instance(pred, gt, taxonomy=None, iou=p.iouType)
+            source = open_pairs(Reading(pred, gt), "instance", masks=p.iouType == "segm")
             self.rule = replace(rule_of(p), taxonomy=source.taxonomy)
             self.tally = evaluate(source, self.rule)
 

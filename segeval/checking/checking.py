@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from segeval.checking import instance, panoptic, semantic
@@ -20,6 +19,7 @@ from segeval.metrics.panoptic.rule import PanopticQuality
 from segeval.metrics.semantic.rule import SemanticIoU
 from segeval.readers.fetching import task_at
 from segeval.readers.protocol import Source
+from segeval.readers.reading import Place, Reading, takes_reading
 from segeval.results.result import Result
 from segeval.results.tables import printable
 from segeval.samples.pairs import Key
@@ -42,7 +42,7 @@ _TITLES = {"error": "errors: score would stop", "warning": "warnings", "note": "
 
 
 @dataclass(frozen=True)
-class Report:
+class CheckReport:
     """What `check` found.
 
     Parameters
@@ -102,21 +102,22 @@ class _Found:
             yield Finding("error", code, text)
 
 
+@takes_reading
 def check(
-    pred: str | os.PathLike[str],
-    gt: str | os.PathLike[str],
+    pred: Place,
+    gt: Place,
     *,
     task: str | None = None,
     progress: Progress | None = None,
     workers: int | None = None,
     **options: Any,
-) -> Report:
+) -> CheckReport:
     """Say what `segeval.score` would meet with the same arguments; it goes on after an error.
 
     Parameters
     ----------
     pred, gt, task, workers, progress, **options
-        As for `segeval.score`.
+        As for `segeval.score`: the fields of `segeval.readers.reading.Reading` and of the rule.
 
     Returns
     -------
@@ -125,13 +126,14 @@ def check(
     """
     found = _Found()
     try:
-        task = task or task_at(gt)
-        opened = _opened(pred, gt, task, options, found)
+        reading, chosen = Reading.among(pred, gt, options)
+        task = task or task_at(gt, reading.gt_suffix)
+        opened = _opened(reading, task, chosen, found)
     except SegevalError as error:
         found.refuse("input ", error)
         opened = None
     if opened is None:
-        return Report(task, 0, tuple(found.errors()))
+        return CheckReport(task, 0, tuple(found.errors()))
     source, rule = opened
     keys = list(source.keys())
     if not keys:
@@ -152,7 +154,7 @@ def check(
             level: Any = "note" if caution.code in _NOTES else "warning"
             causes.append(Finding(level, caution.code, caution.message))
     whole = [*found.errors(), *causes]
-    return Report(task, len(keys), tuple(f for level in LEVELS for f in whole if f.level == level))
+    return CheckReport(task, len(keys), tuple(f for level in LEVELS for f in whole if f.level == level))
 
 
 def _checks(rule: Metric) -> Checks:
@@ -161,18 +163,16 @@ def _checks(rule: Metric) -> Checks:
     return next((checks for kind, checks in CHECKS if isinstance(rule, kind)), none)
 
 
-def _opened(
-    pred: str | os.PathLike[str], gt: str | os.PathLike[str], task: str, options: dict[str, Any], found: _Found
-) -> tuple[Source, Metric] | None:
+def _opened(reading: Reading, task: str, options: dict[str, Any], found: _Found) -> tuple[Source, Metric] | None:
     """Source and rule; where the pairing fails, those of the pairs that there are."""
     try:
-        return open_data(pred, gt, task=task, **options)
+        return open_data(reading, task, options)
     except SegevalError as error:
         found.refuse("input ", error)
-        if options.get("missing", "error") != "error":
+        if reading.missing != "error":
             return None
     try:
-        source, rule = open_data(pred, gt, task=task, **{**options, "missing": "skip"})
+        source, rule = open_data(replace(reading, missing="skip"), task, options)
     except SegevalError as error:
         if str(error) not in {str(e) for errors in found.refused.values() for e in errors}:
             found.refuse("input ", error)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segeval.comparison.comparability import comparable
-from segeval.comparison.comparison import ClassDifference, Comparison, Difference, ImageChange, Record, System
+from segeval.comparison.comparison import ClassDifference, Comparison, Difference, ImageChange, System, WinLossRecord
 from segeval.errors import Caution, SegevalError
 from segeval.metrics.diagnosis import image_figure
 from segeval.metrics.metric import Metric
@@ -193,10 +193,10 @@ def _figure_of_images(run: Result, name: str) -> NDArray[np.float64]:
     return np.array([found[key] for key in run.tally.keys], np.float64)
 
 
-def _record(per_image: NDArray[np.float64], a: int, b: int, gain: Callable[[Any], Any]) -> Record:
+def _record(per_image: NDArray[np.float64], a: int, b: int, gain: Callable[[Any], Any]) -> WinLossRecord:
     change = gain(per_image[b] - per_image[a])
     wins, ties, losses = (int(which.sum()) for which in (change > 0, change == 0, change < 0))
-    return Record(a, b, wins, ties, losses, len(change) - wins - ties - losses)
+    return WinLossRecord(a, b, wins, ties, losses, len(change) - wins - ties - losses)
 
 
 def _changes(
@@ -221,8 +221,8 @@ __all__ = [
     "Comparison",
     "Difference",
     "ImageChange",
-    "Record",
     "System",
+    "WinLossRecord",
     "beaten",
     "compare",
     "mark",

@@ -95,7 +95,7 @@ class ClassDifference:
 
 
 @dataclass(frozen=True)
-class Record:
+class WinLossRecord:
     """In how many images the second system is better, the same, or worse than the first; undefined in one or both."""
 
     first: int
@@ -161,7 +161,7 @@ class Comparison:
     systems: tuple[System, ...]
     differences: tuple[Difference, ...]
     classes: tuple[ClassDifference, ...]
-    records: tuple[Record, ...]
+    records: tuple[WinLossRecord, ...]
     changes: tuple[ImageChange, ...]
     image_figure: str
     images: tuple[Key, ...]

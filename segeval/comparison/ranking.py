@@ -19,7 +19,7 @@ from segeval.statistics.resampling import Interval
 
 
 @dataclass(frozen=True)
-class Entry:
+class BoardEntry:
     """One line of a board.
 
     Parameters
@@ -51,7 +51,7 @@ class Board:
     task: str
     metric: str
     columns: tuple[str, ...]
-    entries: tuple[Entry, ...]
+    entries: tuple[BoardEntry, ...]
     p: Mapping[tuple[str, str], float]
     interval: Interval
     signature: Signature
@@ -149,10 +149,10 @@ def _board(
         frozenset((place[names[d.first]], place[names[d.second]])) for d in found if d.significant or d.value != d.value
     }
     letters = letter_groups(len(order), apart)
-    entries: list[Entry] = []
+    entries: list[BoardEntry] = []
     for i, name in enumerate(order):
         tied = i > 0 and value[name] == value[order[i - 1]]
-        entries.append(Entry(entries[-1].rank if tied else i + 1, name, scored[name], letters[i]))
+        entries.append(BoardEntry(entries[-1].rank if tied else i + 1, name, scored[name], letters[i]))
     varying = dict.fromkeys(key for other in others for key in difference_of(first, other))
     return Board(
         task=first.task,

@@ -104,16 +104,14 @@ def find_runs(places: Iterable[str | os.PathLike[str]]) -> list[Path]:
     return list(found.values())
 
 
-def short_names(folders: Sequence[str | os.PathLike[str]]) -> list[str]:
-    """The fewest last parts of each path that tell it from all others."""
-    parts = [Path(folder).resolve().parts for folder in folders]
-    names = []
-    for mine in parts:
-        depth = 1
-        while depth < len(mine) and sum(other[-depth:] == mine[-depth:] for other in parts) > 1:
-            depth += 1
-        names.append("/".join(mine[-depth:]))
-    return names
+def short_names(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
+    """As many last parts of each path as tell all of them apart; the last one and a number where nothing does."""
+    parts = [Path(path).parts for path in paths]
+    for length in range(1, max(map(len, parts), default=1) + 1):
+        ends = ["/".join(own[-length:]) for own in parts]
+        if len(set(ends)) == len(ends):
+            return ends
+    return [f"{'/'.join(own[-1:])} {k}" for k, own in enumerate(parts, 1)]
 
 
 def load_runs(folders: Sequence[str | os.PathLike[str]]) -> Mapping[str, Result]:
@@ -128,7 +126,7 @@ def load_runs(folders: Sequence[str | os.PathLike[str]]) -> Mapping[str, Result]
     for i, folder in enumerate(resolved):
         if folder in resolved[:i]:
             raise SegevalError("is given twice", file=folders[i], remedy="give each run once")
-    return {name: load_run(folder) for name, folder in zip(short_names(folders), folders, strict=True)}
+    return {name: load_run(folder) for name, folder in zip(short_names(resolved), folders, strict=True)}
 
 
 def load_found(folders: Sequence[Path]) -> tuple[dict[str, Result], list[Caution]]:
@@ -150,7 +148,8 @@ def load_found(folders: Sequence[Path]) -> tuple[dict[str, Result], list[Caution
             left.append(error)
     if not kept:
         raise left[0]
-    return dict(zip(short_names(kept), found, strict=True)), [Caution("run-left-out", f"left out: {e}") for e in left]
+    names = short_names([folder.resolve() for folder in kept])
+    return dict(zip(names, found, strict=True)), [Caution("run-left-out", f"left out: {e}") for e in left]
 
 
 def under_keys(known: Mapping[str, T], results: Iterable[Result]) -> Mapping[str, T]:

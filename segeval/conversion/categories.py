@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segeval.conversion.content import Partition, Segment, Stack, keep, unite
+from segeval.conversion.content import ListedSegment, Partition, Stack, keep, unite
 from segeval.errors import SegevalError
 from segeval.readers.classes import read_table, taxonomy_of_categories
 from segeval.samples.labels import meant
@@ -108,10 +108,10 @@ class ClassMap:
         kept = stack.take([i for i, s in enumerate(stack.instances) if self.of(s.category, file, key) is not None])
         return Stack(kept.runs, tuple(self._moved(s) for s in kept.instances))
 
-    def _moved(self, segment: Segment) -> Segment:
+    def _moved(self, segment: ListedSegment) -> ListedSegment:
         category = self.of(segment.category)
         assert category is not None
-        return Segment(segment.id, category, segment.crowd, segment.score)
+        return ListedSegment(segment.id, category, segment.crowd, segment.score)
 
 
 def unite_stuff(partition: Partition, things: frozenset[int] | None) -> Partition:

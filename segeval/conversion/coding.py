@@ -7,7 +7,7 @@ from collections.abc import Collection
 import numpy as np
 from numpy.typing import NDArray
 
-from segeval.conversion.content import Partition, Segment, relabel
+from segeval.conversion.content import ListedSegment, Partition, relabel
 from segeval.errors import SegevalError
 from segeval.readers.maps.panoptic import BASE, CROWD
 
@@ -15,7 +15,7 @@ _LARGEST_CLASS = 255
 
 
 def numbers_of(
-    segments: tuple[Segment, ...], things: Collection[int], most: int, *, file: object, key: object
+    segments: tuple[ListedSegment, ...], things: Collection[int], most: int, *, file: object, key: object
 ) -> dict[int, int]:
     """The number of each instance among those of its class, by segment id.
 

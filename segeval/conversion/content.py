@@ -19,7 +19,7 @@ _SMALL_TABLE = 2**24
 
 
 @dataclass(frozen=True)
-class Segment:
+class ListedSegment:
     """A segment or an instance.
 
     Parameters
@@ -44,14 +44,14 @@ class Partition(NamedTuple):
     """Segments that share no pixel: ids (H, W) uint32, 0 where there is none, and the segments in their order."""
 
     ids: NDArray[np.uint32]
-    segments: tuple[Segment, ...]
+    segments: tuple[ListedSegment, ...]
 
 
 class Stack(NamedTuple):
     """Masks that may overlap, and what each is, in their order."""
 
     runs: MaskRuns
-    instances: tuple[Segment, ...]
+    instances: tuple[ListedSegment, ...]
 
     def take(self, rows: Sequence[int]) -> Stack:
         """Some of the masks."""
@@ -74,7 +74,7 @@ def relabel(ids: NDArray[Any], table: Mapping[int, int]) -> NDArray[np.uint32]:
     return new[np.searchsorted(old, ids)]
 
 
-def keep(partition: Partition, wanted: Callable[[Segment], bool]) -> Partition:
+def keep(partition: Partition, wanted: Callable[[ListedSegment], bool]) -> Partition:
     """The segments that are wanted; the others' pixels become void."""
     kept = tuple(s for s in partition.segments if wanted(s))
     if len(kept) == len(partition.segments):
@@ -83,11 +83,11 @@ def keep(partition: Partition, wanted: Callable[[Segment], bool]) -> Partition:
     return Partition(relabel(partition.ids, {s.id: s.id if s.id in stays else 0 for s in partition.segments}), kept)
 
 
-def unite(partition: Partition, alike: Callable[[Segment], Any]) -> Partition:
+def unite(partition: Partition, alike: Callable[[ListedSegment], Any]) -> Partition:
     """Segments of which `alike` says the same become one, the first; those of which it says None stay apart."""
-    first: dict[Any, Segment] = {}
+    first: dict[Any, ListedSegment] = {}
     table: dict[int, int] = {}
-    kept: list[Segment] = []
+    kept: list[ListedSegment] = []
     for segment in partition.segments:
         what = alike(segment)
         one = segment if what is None else first.setdefault(what, segment)
@@ -118,7 +118,7 @@ def labels_of(partition: Partition, void: int) -> NDArray[Any]:
     return np.where(labels == 0, np.uint32(void), labels - np.uint32(1)).astype(kind)
 
 
-def numbered(segments: Sequence[Segment]) -> tuple[Segment, ...]:
+def numbered(segments: Sequence[ListedSegment]) -> tuple[ListedSegment, ...]:
     """The segments with ids of their own: those they have, where these are positive and differ, else the next free."""
     counts: dict[int, int] = {}
     for segment in segments:

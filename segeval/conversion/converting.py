@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,15 +12,15 @@ from segeval.conversion.categories import Entries, Table, entries_of, read_class
 from segeval.conversion.merging import Merging
 from segeval.conversion.naming import images_of
 from segeval.conversion.opening import document_of, open_source
-from segeval.conversion.sources import Source
+from segeval.conversion.sources import ConversionSource
 from segeval.conversion.steps import COUNTED, Below, Steps
-from segeval.conversion.targets import INSTANCE_FORMS, SHAPES, Rows, Target
+from segeval.conversion.targets import INSTANCE_FORMS, SHAPES, ConversionTarget, Rows
 from segeval.errors import Caution, SegevalError
-from segeval.readers.classes import read_classes
+from segeval.readers.classes import given_classes
 from segeval.readers.formats import FORMATS, format_of
 from segeval.readers.maps.labels import LabelFolder
+from segeval.readers.reading import Classes, Place
 from segeval.samples.pairs import Key
-from segeval.samples.taxonomy import Taxonomy
 from segeval.storage.files import require_writable
 from segeval.storage.remote import is_address, located
 from segeval.threads import mapped
@@ -29,8 +28,6 @@ from segeval.threads import mapped
 SHORT = {"semantic": "labels", "panoptic": "coco-panoptic", "instance": "coco-instances"}
 """The usual form of each task, which its name stands for."""
 
-Place = str | os.PathLike[str]
-Classes = Taxonomy | int | str | Sequence[str] | os.PathLike[str] | None
 Progress = Callable[[int, int], object]
 
 # Images that a thread takes at a time.
@@ -133,7 +130,7 @@ def convert(
     form = SHORT.get(to, to)
     if form not in SHAPES:
         raise SegevalError(f"{to!r} is no format to write", remedy=f"give one of {', '.join((*SHORT, *SHAPES))}")
-    given, listed_void = _classes(classes)
+    given, listed_void = given_classes(classes)
     source = open_source(
         src,
         source_form,
@@ -147,7 +144,7 @@ def convert(
     _require_possible(source, form, semantic)
     _require_used(source, merging, stuff, from_void if semantic is None else None)
     void = to_void if to_void is not None else 255 if form == "labels" else 0
-    target_classes, _ = _classes(to_classes)
+    target_classes, _ = given_classes(to_classes)
     entries, chosen = source.categories, None
     if table is not None:
         chosen, entries = read_class_map(table, entries, target_classes, void)
@@ -156,7 +153,7 @@ def convert(
     things = _things(entries, source.form, form)
     # Whatever instances are of, they are instances.
     stuff = stuff or format_of(source.form).task == "instance"
-    target = Target(form, Path(out), _listed(entries, things, form, stuff), void, document_of(source.tables))
+    target = ConversionTarget(form, Path(out), _listed(entries, things, form, stuff), void, document_of(source.tables))
     _require_void(target)
     _require_free(target, source, [p for p in (src, gt, semantic) if p is not None], overwrite)
     below = None
@@ -171,15 +168,7 @@ def convert(
     return Conversion(source.form, form, len(listed), target.json or target.out, (*source.cautions, *notes))
 
 
-def _classes(classes: Classes) -> tuple[Taxonomy | None, tuple[int, ...] | None]:
-    if classes is None:
-        return None, None
-    if isinstance(classes, (str, os.PathLike)):
-        return read_classes(os.fspath(classes))
-    return Taxonomy.of(classes), None
-
-
-def _require_possible(source: Source, form: str, semantic: Place | None) -> None:
+def _require_possible(source: ConversionSource, form: str, semantic: Place | None) -> None:
     task = format_of(source.form).task
     if task == "semantic" and form != "labels":
         file = source.file(source.keys()[0])
@@ -190,7 +179,7 @@ def _require_possible(source: Source, form: str, semantic: Place | None) -> None
         raise SegevalError(f"{source.form} to {form} has no use for label maps", file=semantic, remedy=remedy)
 
 
-def _require_used(source: Source, merging: Merging, stuff: bool, from_void: tuple[int, ...] | None) -> None:
+def _require_used(source: ConversionSource, merging: Merging, stuff: bool, from_void: tuple[int, ...] | None) -> None:
     """Refuse what has no effect on a source, and was therefore meant for another one."""
     is_stack = format_of(source.form).task == "instance"
     idle = {
@@ -223,7 +212,7 @@ def _listed(entries: Entries | None, things: frozenset[int] | None, form: str, s
     return tuple(entry | {"isthing": int(entry["id"] in things)} for entry in entries)
 
 
-def _require_void(target: Target) -> None:
+def _require_void(target: ConversionTarget) -> None:
     if target.form not in ("labels", "panoptic-coded"):
         return
     if target.void in {entry["id"] for entry in target.categories or ()}:
@@ -233,7 +222,7 @@ def _require_void(target: Target) -> None:
         raise SegevalError(f"{target.void} can't be void", remedy=f"give --to-void a value from 0 to {highest}")
 
 
-def _require_free(target: Target, source: Source, read: list[Place], overwrite: bool) -> None:
+def _require_free(target: ConversionTarget, source: ConversionSource, read: list[Place], overwrite: bool) -> None:
     """Refuse a target that is there already, or that is among what is read."""
     if target.out.is_file() and target.json != target.out:
         raise SegevalError("is a file, not a folder", file=target.out, remedy="give --out a folder")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from segeval.conversion.content import Partition, Segment, Stack, numbered, relabel
+from segeval.conversion.content import ListedSegment, Partition, Stack, numbered, relabel
 from segeval.errors import SegevalError
 
 OVERLAPS = ("error", "first", "score")
@@ -101,17 +101,17 @@ def flatten(stack: Stack, rule: Merging, *, file: object = None, key: object = N
     return Partition(ids, tuple(segments[i] for i in sorted(stands))), len(segments) - len(stands)
 
 
-def _order(segments: Sequence[Segment], overlap: str) -> Sequence[int]:
+def _order(segments: Sequence[ListedSegment], overlap: str) -> Sequence[int]:
     if overlap != "score":
         return range(len(segments))
     return sorted(range(len(segments)), key=lambda i: -segments[i].score)
 
 
 def _refuse(
-    segment: Segment,
+    segment: ListedSegment,
     flat: NDArray[np.uint32],
     shared: NDArray[np.int64],
-    segments: Sequence[Segment],
+    segments: Sequence[ListedSegment],
     height: int,
     file: object,
     key: object,
@@ -147,14 +147,14 @@ def with_stuff(
     free = partition.ids == 0
     values, counts = np.unique(labels[free], return_counts=True)
     used = {s.id for s in partition.segments}
-    added: list[Segment] = []
+    added: list[ListedSegment] = []
     table: dict[int, int] = {}
     for value, count in zip(values.tolist(), counts.tolist(), strict=True):
         table[value + 1] = 0
         if value in stuff and count >= max(least_area, 1):
             ident = value if value > 0 and value not in used else _free(used, value)
             used.add(ident)
-            added.append(Segment(ident, value))
+            added.append(ListedSegment(ident, value))
             table[value + 1] = ident
     below = relabel(np.where(free, labels.astype(np.int64) + 1, 0), table)
     return Partition(np.where(free, below, partition.ids), (*partition.segments, *added))

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from segeval.conversion.sources import Source
+from segeval.conversion.sources import ConversionSource
 from segeval.errors import SegevalError
 from segeval.readers.coco.tables import file_stem
 from segeval.readers.pairing import plain_name
 from segeval.samples.pairs import Key
 
 
-class Image(NamedTuple):
+class NamedImage(NamedTuple):
     """What is known of an image: its key, the name of its files, its entry in COCO's list, its source (for messages).
 
     The entry has an id where the form that is written needs one.
@@ -26,7 +26,7 @@ class Image(NamedTuple):
     file: str
 
 
-def images_of(source: Source, results: bool) -> dict[Key, Image]:
+def images_of(source: ConversionSource, results: bool) -> dict[Key, NamedImage]:
     """The images of a source, by key.
 
     Parameters
@@ -53,15 +53,15 @@ def images_of(source: Source, results: bool) -> dict[Key, Image]:
     found = {}
     for key, name, ident in zip(keys, names, ids, strict=True):
         entry = {"id": ident, "file_name": f"{name}.png"} | source.images.get(ident, {})
-        found[key] = Image(key, name, entry, source.file(key))
+        found[key] = NamedImage(key, name, entry, source.file(key))
     return found
 
 
-def _place(source: Source) -> str:
+def _place(source: ConversionSource) -> str:
     return source.file(source.keys()[0])
 
 
-def _ids(source: Source, names: list[str], results: bool) -> Sequence[Key]:
+def _ids(source: ConversionSource, names: list[str], results: bool) -> Sequence[Key]:
     """Ids for images that have names only: those of the truth, else the names' numbers, else 1, 2, 3, ..."""
     if source.images:
         by_stem = {file_stem(entry): key for key, entry in source.images.items()}

@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from segeval.conversion.categories import Entries, entries_of, taxonomy_of, things_of
-from segeval.conversion.sources import Source
+from segeval.conversion.sources import ConversionSource
 from segeval.errors import SegevalError
-from segeval.readers.coco.instances import CocoInstances, CocoResults
+from segeval.readers.coco.instances import CocoInstances
 from segeval.readers.coco.panoptic import CocoPanoptic
 from segeval.readers.coco.tables import image_entries, read_tables
-from segeval.readers.formats import format_of, named_classes, open_plugin, require_path
-from segeval.readers.maps.instances import InstanceFolder
-from segeval.readers.maps.labels import LabelFolder
-from segeval.readers.maps.panoptic import CodedPanoptic, infer_taxonomy
+from segeval.readers.formats import format_of, named_classes, open_side, require_path
+from segeval.readers.maps.panoptic import CodedPanoptic
+from segeval.readers.protocol import Side
+from segeval.readers.reading import Reading
 from segeval.readers.recognition import recognise
 from segeval.samples.taxonomy import Taxonomy
 from segeval.storage.json_files import integer, read_bytes, read_json
@@ -35,7 +35,7 @@ def open_source(
     listed_void: tuple[int, ...] = (),
     suffix: str = "",
     predictions: bool = False,
-) -> Source:
+) -> ConversionSource:
     """Open what is converted.
 
     Parameters
@@ -65,7 +65,7 @@ def open_source(
     place = located(src)
     path = place.path
     require_path(path)
-    form = form or recognise(path)
+    form = form or recognise(path, "--from", suffix=suffix)
     task = format_of(form).task
     truth = None if gt is None else located(gt).path
     if truth is not None:
@@ -94,40 +94,33 @@ def _open(
     void: tuple[int, ...],
     suffix: str,
     predictions: bool,
-) -> Source:
-    images = image_entries(tables)
-    brought = open_plugin(form, path, "truth", taxonomy_of(given), suffix)
-    if brought is not None:
-        named = named_classes(brought)
-        return Source(form, brought, given or (None if named is None else entries_of(named)), void, tables, images)
-    if form == "labels":
-        return Source(form, LabelFolder.open(path, "truth", suffix), given, void, tables, images)
-    if form == "coco-panoptic":
-        reader = CocoPanoptic.open(path, "truth", void)
-        tables = {**read_tables(reader.path), **tables}
-        return Source(form, reader, given or _listed_categories(tables), void, tables, image_entries(tables))
-    if form in ("panoptic-coded", "panoptic-channels"):
-        coded = CodedPanoptic.open(path, "truth", channels=form == "panoptic-channels", void=void, suffix=suffix)
-        known, taxonomy, cautions = infer_taxonomy(coded, taxonomy_of(given))
-        kept = given if things_of(given) is not None else entries_of(taxonomy)
-        return Source(form, known, kept, void, tables, images, cautions=cautions)
+) -> ConversionSource:
+    name, taxonomy, known = "truth", taxonomy_of(given), None
+    ids: dict[int, int] = {}
     if form == "coco-instances":
-        tables = {**read_tables(path), **tables}
-        listed = given or _listed_categories(tables)
-        ids = _map_ids(path)
-        return Source(form, CocoInstances(path), listed, void, tables, image_entries(tables), ids)
-    if form == "coco-results":
+        tables, ids = {**read_tables(path), **tables}, _map_ids(path)
+    elif form == "coco-results":
         if truth is None:
             raise SegevalError(
                 "results name neither sizes nor files of images", file=path, remedy="give the truth's JSON by --gt"
             )
-        results = CocoResults(path, CocoInstances(truth))
-        return Source(form, results, given, void, tables, images)
-    entries = given or entries_of(OBJECT)
-    listed_classes = taxonomy_of(entries)
-    assert listed_classes is not None
-    side = "prediction" if predictions else "truth"
-    return Source(form, InstanceFolder.open(path, side, listed_classes, suffix), entries, void, tables, images)
+        name, known = "prediction", CocoInstances(truth)
+    elif form in ("instance-ids", "instance-npz"):
+        name, taxonomy = "prediction" if predictions else "truth", taxonomy or OBJECT
+    both = Reading(path, path, pred_suffix=suffix, gt_suffix=suffix)
+    reader = open_side(Side(name, form, both, taxonomy, void, truth=known))
+    if isinstance(reader, CocoPanoptic):
+        tables = {**read_tables(reader.path), **tables}
+    if isinstance(reader, (CocoPanoptic, CocoInstances)):
+        listed = given or _listed_categories(tables)
+    elif isinstance(reader, CodedPanoptic) and things_of(given) is None:
+        # Its pixels have told which of the classes are things.
+        listed = None if reader.taxonomy is None else entries_of(reader.taxonomy)
+    else:
+        named = named_classes(reader)
+        listed = given or (None if named is None else entries_of(named))
+    cautions = getattr(reader, "cautions", ())
+    return ConversionSource(form, reader, listed, void, tables, image_entries(tables), ids, cautions)
 
 
 def _map_ids(path: Path) -> dict[int, int]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from segeval.conversion.converting import Conversion, Place, convert
+from segeval.conversion.converting import Conversion, convert
 from segeval.conversion.merging import Merging
+from segeval.readers.reading import Place
 
 
 def panoptic_to_semantic(pred: Place, out: Place, *, void: int = 255, **options: Any) -> Conversion:

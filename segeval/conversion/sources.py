@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from segeval.conversion.categories import Entries, things_of
-from segeval.conversion.content import Content, Partition, Segment, Stack, relabel, require_agreement
+from segeval.conversion.content import Content, ListedSegment, Partition, Stack, relabel, require_agreement
 from segeval.errors import Caution, SegevalError
 from segeval.readers.coco.instances import CocoInstances, CocoResults
 from segeval.readers.coco.panoptic import CocoPanoptic
@@ -27,7 +27,7 @@ from segeval.storage.remote import Located
 
 
 @dataclass(frozen=True)
-class Source:
+class ConversionSource:
     """One side, opened.
 
     Parameters
@@ -109,7 +109,7 @@ class Source:
         if isinstance(self.reader, CocoPanoptic):
             raw = self.reader.entries[key]["segments_info"]
             segments = [
-                Segment(int(e["id"]), int(e["category_id"]), bool(e.get("iscrowd", 0)), self._score(e, key))
+                ListedSegment(int(e["id"]), int(e["category_id"]), bool(e.get("iscrowd", 0)), self._score(e, key))
                 for e in raw
                 if int(e["id"]) not in self.void
             ]
@@ -117,7 +117,7 @@ class Source:
         if not isinstance(self.reader, CodedPanoptic):
             s = found.segments
             columns = zip(s.ids.tolist(), s.classes.tolist(), s.crowd.tolist(), strict=True)
-            return Partition(ids, tuple(Segment(*row) for row in columns))
+            return Partition(ids, tuple(ListedSegment(*row) for row in columns))
         return _decoded(ids, found, self.reader, things_of(self.categories) or frozenset())
 
     def _score(self, entry: dict[str, Any], key: Key) -> float:
@@ -144,7 +144,7 @@ class Source:
             strict=True,
         )
         is_truth = self.form in ("coco-instances", "instance-ids")
-        return Stack(runs, tuple(Segment(i, c, bool(g), 1.0 if is_truth else s) for i, c, g, s in listed))
+        return Stack(runs, tuple(ListedSegment(i, c, bool(g), 1.0 if is_truth else s) for i, c, g, s in listed))
 
 
 def _decoded(ids: Any, found: PanopticMap, reader: CodedPanoptic, things: frozenset[int]) -> Partition:
@@ -161,5 +161,5 @@ def _decoded(ids: Any, found: PanopticMap, reader: CodedPanoptic, things: frozen
         # A class 0 that is no void has the code 0, and ids begin at 1.
         ident = code if code > 0 and code not in table.values() else value
         table[value] = ident
-        segments.append(Segment(ident, category, crowd))
+        segments.append(ListedSegment(ident, category, crowd))
     return Partition(relabel(ids, table), tuple(segments))

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from segeval.conversion.categories import ClassMap, things_of, unite_stuff
 from segeval.conversion.content import Content, Partition, Stack, keep, labels_of, stack_of, unite
 from segeval.conversion.merging import Merging, confident, flatten, with_stuff
-from segeval.conversion.naming import Image
-from segeval.conversion.sources import Source
-from segeval.conversion.targets import INSTANCE_FORMS, SHAPES, WITHOUT_CROWDS, WITHOUT_JSON, Rows, Target
+from segeval.conversion.naming import NamedImage
+from segeval.conversion.sources import ConversionSource
+from segeval.conversion.targets import INSTANCE_FORMS, SHAPES, WITHOUT_CROWDS, WITHOUT_JSON, ConversionTarget, Rows
 from segeval.errors import SegevalError
 from segeval.readers.maps.labels import LabelFolder
 from segeval.readers.pairing import match_keys
@@ -48,7 +48,7 @@ class Below:
     void: tuple[int, ...]
 
     @classmethod
-    def open(cls, source: Source, folder: LabelFolder, void: tuple[int, ...]) -> Below:
+    def open(cls, source: ConversionSource, folder: LabelFolder, void: tuple[int, ...]) -> Below:
         """Match label maps with images.
 
         Raises
@@ -65,7 +65,7 @@ class Below:
             )
         return cls(folder, pairs, void)
 
-    def over(self, partition: Partition, image: Image, source: Source, least_area: int) -> Partition:
+    def over(self, partition: Partition, image: NamedImage, source: ConversionSource, least_area: int) -> Partition:
         """Segments of things over the stuff of an image's label map.
 
         Raises
@@ -107,9 +107,9 @@ class Steps:
         Label maps below the instances.
     """
 
-    source: Source
-    target: Target
-    images: dict[Key, Image]
+    source: ConversionSource
+    target: ConversionTarget
+    images: dict[Key, NamedImage]
     merging: Merging
     chosen: ClassMap | None
     things: frozenset[int] | None
@@ -144,19 +144,19 @@ class Steps:
         rows = self.target.write(image, self._fitting(content, counts))
         return image.entry | {"height": height, "width": width}, rows, counts
 
-    def _relabelled(self, labels: NDArray[Any], image: Image) -> NDArray[Any]:
+    def _relabelled(self, labels: NDArray[Any], image: NamedImage) -> NDArray[Any]:
         """A label map through the table, with another void."""
         first, *more = self.source.void or (self.target.void,)
         chosen = self.chosen or ClassMap({})
         chosen = replace(chosen, table=dict.fromkeys(more) | chosen.table)
         return chosen.labels(labels, first, self.target.void, image.file, image.key)
 
-    def _mapped(self, content: Partition, image: Image) -> Partition:
+    def _mapped(self, content: Partition, image: NamedImage) -> Partition:
         if self.chosen is None:
             return content
         return unite_stuff(self.chosen.partition(content, image.file, image.key), self.things)
 
-    def _of_stack(self, stack: Stack, image: Image, counts: Counter[str]) -> Partition | Stack:
+    def _of_stack(self, stack: Stack, image: NamedImage, counts: Counter[str]) -> Partition | Stack:
         """Masks as the target has them: as they are, or as segments that share no pixel."""
         if self.chosen is not None and self.below is None:
             stack = self.chosen.stack(stack, image.file, image.key)
@@ -195,7 +195,7 @@ class Steps:
         return content
 
 
-def _require_known(content: Content, source: Source, image: Image) -> None:
+def _require_known(content: Content, source: ConversionSource, image: NamedImage) -> None:
     """Refuse classes that are not among those that are known."""
     if source.categories is None:
         return

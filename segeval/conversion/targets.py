@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from segeval.conversion.categories import Entries, taxonomy_of, things_of
 from segeval.conversion.coding import channels_of, codes_of
-from segeval.conversion.content import Partition, Segment, Stack, numbered, relabel
-from segeval.conversion.naming import Image
+from segeval.conversion.content import ListedSegment, Partition, Stack, numbered, relabel
+from segeval.conversion.naming import NamedImage
 from segeval.errors import SegevalError
 from segeval.samples.label_images import colours_of_ids, write_palette, write_png
 from segeval.samples.labels import smallest
@@ -48,7 +48,7 @@ Rows = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class Target:
+class ConversionTarget:
     """Where and how images are written.
 
     Parameters
@@ -99,7 +99,7 @@ class Target:
             return frozenset(entry["id"] for entry in self.categories or ())
         return found
 
-    def write(self, image: Image, content: Any) -> Rows:
+    def write(self, image: NamedImage, content: Any) -> Rows:
         """Write an image's files; returns its rows in the JSON."""
         path = self.folder / image.name
         if self.form == "labels":
@@ -143,7 +143,7 @@ class Target:
         else:
             write_png(_png(path), labels)
 
-    def _panoptic(self, path: Path, image: Image, partition: Partition) -> dict[str, Any]:
+    def _panoptic(self, path: Path, image: NamedImage, partition: Partition) -> dict[str, Any]:
         partition = _small_ids(partition)
         write_png(_png(path), colours_of_ids(partition.ids))
         values, runs = runs_of_map(partition.ids)
@@ -156,7 +156,7 @@ class Target:
             listed.append(entry if segment.score == 1.0 else entry | {"score": segment.score})
         return {"image_id": image.entry["id"], "file_name": f"{image.name}.png", "segments_info": listed}
 
-    def _instances(self, image: Image, stack: Stack) -> Rows:
+    def _instances(self, image: NamedImage, stack: Stack) -> Rows:
         areas, boxes = stack.runs.measure()
         rows = []
         for k, segment in enumerate(stack.instances):
@@ -169,7 +169,7 @@ class Target:
             rows.append(row | {"instance_id": segment.id} if segment.id else row)
         return rows
 
-    def _instance_map(self, partition: Partition, image: Image) -> NDArray[np.uint32]:
+    def _instance_map(self, partition: Partition, image: NamedImage) -> NDArray[np.uint32]:
         if len(self.categories or ()) != 1:
             every = frozenset(entry["id"] for entry in self.categories or ())
             return codes_of(partition, every, 0, file=image.file, key=image.key)
@@ -187,7 +187,7 @@ def _small_ids(partition: Partition) -> Partition:
     """Ids that fit in three bytes."""
     if all(s.id <= _LARGEST_IN_COLOURS for s in partition.segments):
         return partition
-    fresh = numbered([Segment(0, s.category, s.crowd, s.score) for s in partition.segments])
+    fresh = numbered([ListedSegment(0, s.category, s.crowd, s.score) for s in partition.segments])
     table = {old.id: new.id for old, new in zip(partition.segments, fresh, strict=True)}
     return Partition(relabel(partition.ids, table), fresh)
 

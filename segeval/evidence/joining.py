@@ -23,7 +23,7 @@ def sorted_positions(keys: Sequence[Key]) -> list[int]:
     return sorted(numbers, key=keys.__getitem__) + sorted(text, key=keys.__getitem__)
 
 
-class Order(NamedTuple):
+class ImageOrder(NamedTuple):
     """Where images go.
 
     Parameters
@@ -41,7 +41,7 @@ class Order(NamedTuple):
     twice: list[tuple[int, int]]
 
 
-def order_of(keys: Sequence[Key]) -> Order:
+def order_of(keys: Sequence[Key]) -> ImageOrder:
     """The order of images, each key once."""
     kept: list[int] = []
     twice: list[tuple[int, int]] = []
@@ -53,7 +53,7 @@ def order_of(keys: Sequence[Key]) -> Order:
         else:
             kept.append(i)
     rank[kept] = np.arange(len(kept))
-    return Order(kept, rank, twice)
+    return ImageOrder(kept, rank, twice)
 
 
 def starts_of(rows: Rows, images: int) -> NDArray[np.int64]:
@@ -85,7 +85,7 @@ def widened(rows: Rows, kinds: Kinds) -> Rows:
     )
 
 
-def joined(parts: list[Rows], firsts: Sequence[int], images: Sequence[int], order: Order, kinds: Kinds) -> Rows:
+def joined(parts: list[Rows], firsts: Sequence[int], images: Sequence[int], order: ImageOrder, kinds: Kinds) -> Rows:
     """The rows of all parts, image by image; rows that were folded before are folded together, in front.
 
     Parameters

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from segeval.errors import SegevalError
-from segeval.evidence.tally import Packed, Tally, merge_parts
+from segeval.evidence.tally import PackedTally, Tally, merge_parts
 from segeval.samples.pairs import Key
 from segeval.storage.files import write_atomic
 
@@ -43,8 +43,8 @@ class Sum:
 
     collapse: bool = False
     parts: Parts | None = None
-    _loose: list[Packed] = field(default_factory=list)
-    _fresh: list[Packed] = field(default_factory=list)
+    _loose: list[PackedTally] = field(default_factory=list)
+    _fresh: list[PackedTally] = field(default_factory=list)
     _since: float = field(default_factory=time.monotonic)
     _bytes: int = 0
 
@@ -53,12 +53,12 @@ class Sum:
         """Whether what counts may fold the rows before it hands them over: nothing keeps them by image."""
         return self.collapse and self.parts is None
 
-    def add(self, tally: Tally | Packed) -> None:
+    def add(self, tally: Tally | PackedTally) -> None:
         """Add the tally of some images."""
         if self.parts is None:
             self.keep(tally)
             return
-        packed = tally if isinstance(tally, Packed) else Packed.of(tally)
+        packed = tally if isinstance(tally, PackedTally) else PackedTally.of(tally)
         self._fresh.append(packed)
         self._bytes += packed.nbytes
         if time.monotonic() - self._since >= PART_SECONDS or self._bytes >= PART_BYTES:
@@ -72,15 +72,15 @@ class Sum:
             self.keep(whole)
         self._fresh, self._since, self._bytes = [], time.monotonic(), 0
 
-    def keep(self, tally: Tally | Packed) -> None:
+    def keep(self, tally: Tally | PackedTally) -> None:
         """Add a tally that is on disk already."""
         if self.collapse:
-            tally = (tally.unpacked() if isinstance(tally, Packed) else tally).collapse()
+            tally = (tally.unpacked() if isinstance(tally, PackedTally) else tally).collapse()
         # Packed rows take a fraction of the memory that they take in the end.
-        self._loose.append(tally if isinstance(tally, Packed) else Packed.of(tally))
+        self._loose.append(tally if isinstance(tally, PackedTally) else PackedTally.of(tally))
         # Rows are merged once, at the end: merging grows with what there is. Folded rows stay few.
         if self.collapse and len(self._loose) >= MOST_LOOSE:
-            self._loose = [Packed.of(merge_parts(self._loose).collapse())]
+            self._loose = [PackedTally.of(merge_parts(self._loose).collapse())]
 
     def total(self) -> Tally:
         """The sum of everything; the parts go into it, and none are kept beside it."""

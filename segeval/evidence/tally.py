@@ -162,7 +162,7 @@ class Tally:
 
 
 @dataclass(frozen=True, eq=False)
-class Packed:
+class PackedTally:
     """A tally on its way or waiting to be added: its columns take a fraction of the memory.
 
     Parameters
@@ -177,7 +177,7 @@ class Packed:
     kinds: Mapping[str, Kinds]
 
     @classmethod
-    def of(cls, tally: Tally) -> Packed:
+    def of(cls, tally: Tally) -> PackedTally:
         """Pack a tally."""
         kinds = {name: kinds_of(rows) for name, rows in tally.tables.items()}
         tables = {
@@ -211,7 +211,7 @@ def merge(tallies: Sequence[Tally]) -> Tally:
     return merge_parts(list(tallies))
 
 
-def merge_parts(parts: list[Tally] | list[Packed]) -> Tally:
+def merge_parts(parts: list[Tally] | list[PackedTally]) -> Tally:
     """`merge` that empties the list, so that a part whose rows are in their place needs no memory beside the sum.
 
     Raises
@@ -221,7 +221,7 @@ def merge_parts(parts: list[Tally] | list[Packed]) -> Tally:
     """
     if not parts:
         raise SegevalError("nothing to add", remedy="give at least one tally")
-    packed = [part if isinstance(part, Packed) else _as_it_is(part) for part in parts]
+    packed = [part if isinstance(part, PackedTally) else _as_it_is(part) for part in parts]
     parts.clear()
     if len(packed) == 1:
         return packed[0].unpacked()
@@ -264,11 +264,11 @@ def _before(a: Key, b: Key) -> bool:
     return isinstance(b, str)
 
 
-def _as_it_is(tally: Tally) -> Packed:
-    return Packed(tally, {name: kinds_of(rows) for name, rows in tally.tables.items()})
+def _as_it_is(tally: Tally) -> PackedTally:
+    return PackedTally(tally, {name: kinds_of(rows) for name, rows in tally.tables.items()})
 
 
-def _joined(parts: list[Packed]) -> Tally:
+def _joined(parts: list[PackedTally]) -> Tally:
     """The sum of parts under one rule; the list is emptied."""
     tallies = [part.tally for part in parts]
     kinds = parts[0].kinds

@@ -65,7 +65,7 @@ class Metric(Protocol):
 
     @property
     def takes_counts(self) -> bool:
-        """Whether counted overlaps (`segeval.samples.pairs.Counted`) may stand in place of pixels."""
+        """Whether counted overlaps (`segeval.samples.pairs.CountedOverlaps`) may stand in place of pixels."""
         return False
 
     @property

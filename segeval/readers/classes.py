@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,36 @@ def read_classes(text: str) -> tuple[Taxonomy, tuple[int, ...] | None]:
         raise SegevalError("is not UTF-8 text", file=text, remedy="give a text file with one name a line") from None
     names = _names(lines, text)
     return Taxonomy.of_names(names), None
+
+
+def class_list(word: str) -> str:
+    """What names classes, as it is given: a file, which is read later, or their number, which is looked at now.
+
+    Raises
+    ------
+    SegevalError
+        For a number of classes that can't be.
+    """
+    if word.strip().isdecimal():
+        Taxonomy.of_count(int(word))
+    return word
+
+
+def given_classes(
+    classes: Taxonomy | int | str | Sequence[str] | os.PathLike[str] | None,
+) -> tuple[Taxonomy | None, tuple[int, ...] | None]:
+    """The taxonomy that a caller means, and the void values if a file tells them; nothing for None.
+
+    Raises
+    ------
+    SegevalError
+        As `read_classes` and `Taxonomy.of`.
+    """
+    if classes is None:
+        return None, None
+    if isinstance(classes, (str, os.PathLike)):
+        return read_classes(os.fspath(classes))
+    return Taxonomy.of(classes), None
 
 
 def _names(lines: list[str], path: str) -> list[str]:

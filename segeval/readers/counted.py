@@ -23,7 +23,7 @@ from segeval.readers.maps.png import Scratch
 from segeval.readers.maps.png_chunks import most_pixels
 from segeval.readers.pairing import PairedSource
 from segeval.readers.protocol import Source, buffer
-from segeval.samples.pairs import Counted, Key, Pair
+from segeval.samples.pairs import CountedOverlaps, Key, Pair
 from segeval.samples.panoptic import PanopticMap, segments_of_images
 
 # Rows that are kept before they are handed on; one image has 65,536 at most.
@@ -42,7 +42,7 @@ def pairs_of(source: Source, keys: Sequence[Key], metric: Any) -> Iterator[Pair]
     keys
         Those that are wanted.
     metric
-        Has an attribute `takes_counts` that is true if `Counted` may stand in place of pixels.
+        Has an attribute `takes_counts` that is true if `CountedOverlaps` may stand in place of pixels.
 
     Raises
     ------
@@ -136,7 +136,7 @@ def _counted_colours(source: PairedSource, keys: Sequence[Key]) -> Iterator[Pair
             yield Pair(key, truth, prediction, *names)
 
 
-def _counted(files: Sequence[tuple[str, ...]], *, colours: bool) -> Iterator[Counted | None]:
+def _counted(files: Sequence[tuple[str, ...]], *, colours: bool) -> Iterator[CountedOverlaps | None]:
     """For each pair of files in turn what overlaps in it, or None where it has to be read in the ordinary way."""
     from segeval.kernels.counting import overlap
     from segeval.kernels.counting import png_files as kernels
@@ -162,7 +162,7 @@ def _counted(files: Sequence[tuple[str, ...]], *, colours: bool) -> Iterator[Cou
         first = stop
 
 
-def _images(about: NDArray[np.int64], room: _Room, colours: bool) -> Iterator[Counted | None]:
+def _images(about: NDArray[np.int64], room: _Room, colours: bool) -> Iterator[CountedOverlaps | None]:
     """Each image's part of what was counted in one call."""
     used = int(about[-1, -1]) if len(about) else 0
     truth, prediction = room.rows[:, :used].copy()
@@ -178,7 +178,7 @@ def _images(about: NDArray[np.int64], room: _Room, colours: bool) -> Iterator[Co
         if status:
             yield None
         else:
-            yield Counted((height, width), crc, truth[begin:end], prediction[begin:end], pixels[begin:end])
+            yield CountedOverlaps((height, width), crc, truth[begin:end], prediction[begin:end], pixels[begin:end])
         begin = end
 
 

@@ -46,8 +46,8 @@ def fetched_pairs(source: PairedSource, places: Sequence[Located]) -> PairedSour
     return FetchedPairs(**{f.name: getattr(source, f.name) for f in fields(source)}, mounts=mounts)
 
 
-def task_at(place: str | os.PathLike[str]) -> str:
-    """The task that a truth is for, wherever it lies.
+def task_at(place: str | os.PathLike[str], suffix: str = "") -> str:
+    """The task that a truth is for, wherever it lies; only its files whose names end so are looked at.
 
     Raises
     ------
@@ -55,4 +55,4 @@ def task_at(place: str | os.PathLike[str]) -> str:
         If it can't be had, or several tasks fit.
     """
     where = located(place)
-    return recognise_task(where.path)
+    return recognise_task(where.path, suffix)

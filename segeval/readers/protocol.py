@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,7 +16,7 @@ from segeval.samples.taxonomy import Taxonomy
 class Reader(Protocol):
     """One side: lazy and picklable. What `load` returns may live in a thread's buffers until its next `load`.
 
-    A reader of a format that a package brings may have an attribute `taxonomy`: the classes that its files name.
+    It may have two attributes more: `taxonomy`, the classes that its files name, and `cautions`, what was inferred.
     """
 
     @property
@@ -40,8 +41,50 @@ class Reader(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Side:
+    """One side that is to be opened, and what is known by then.
+
+    Parameters
+    ----------
+    name
+        ``truth`` or ``prediction``.
+    form
+        The format: a name of ``FORMATS``, or of one that a package brings.
+    reading
+        How both sides are read (a `segeval.readers.reading.Reading`); their places are there, and paths of this
+        machine.
+    taxonomy
+        The classes, if they are known.
+    void
+        Values that are void, if they are known: classes, or segment ids in COCO panoptic form.
+    masks
+        Whether masks are wanted, or boxes alone.
+    truth
+        The truth, where this is its prediction.
+    """
+
+    name: str
+    form: str
+    reading: Any
+    taxonomy: Taxonomy | None = None
+    void: tuple[int, ...] | None = None
+    masks: bool = True
+    truth: Reader | None = None
+
+    @property
+    def path(self) -> Path:
+        """Where it lies."""
+        return Path(self.reading.gt if self.name == "truth" else self.reading.pred)
+
+    @property
+    def suffix(self) -> str:
+        """How the names of its files end; empty for all."""
+        return str(self.reading.of(self.name, "suffix"))
+
+
 class Opener(Protocol):
-    """How a format that a package brings is opened."""
+    """How a format that a package brings is opened, if its path, classes and suffix are all that it needs."""
 
     def __call__(self, path: Path, side: str, taxonomy: Taxonomy | None, suffix: str) -> Reader:
         """One side.

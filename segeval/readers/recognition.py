@@ -1,110 +1,104 @@
-"""Telling what a path holds: the format, and the task that it is for."""
+"""Telling what a path holds: its format, and the task that it is for."""
 
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from segeval.errors import SegevalError
-from segeval.readers.coco.panoptic import find_json, is_panoptic
-from segeval.readers.formats import require_path
+from segeval.readers.coco.panoptic import find_json
+from segeval.readers.coco.tables import form_of_json
+from segeval.readers.formats import FORMATS, fitting, require_path
 from segeval.readers.maps.labels import EXTENSIONS, read_labels
 from segeval.readers.pairing import list_files
-from segeval.storage.json_files import read_bytes, read_json
 from segeval.storage.mounts import present
 
+# The formats that are told by a look: of one file with objects, and of pixels.
+JSON = ("coco-panoptic", "coco-instances", "coco-results")
+MAPS = ("labels", "panoptic-coded", "panoptic-channels", "instance-ids", "instance-npz")
 
-def recognise_panoptic(path: Path, option: str) -> str:
-    """The panoptic format at a path.
+
+class Told(NamedTuple):
+    """What a path holds, as far as it can be told.
+
+    Parameters
+    ----------
+    fits
+        The formats that fit, the likeliest first; none where nothing known does.
+    file
+        What was looked at.
+    doubt
+        Why the likeliest can't be taken for granted; empty where it can.
+    remedy
+        What then helps; ``{option}`` stands for the option that names the answer, ``{ways}`` for all that it may say.
+    """
+
+    fits: tuple[str, ...]
+    file: Path
+    doubt: str = ""
+    remedy: str = ""
+
+    def refusal(self, option: str, answers: Sequence[str]) -> SegevalError:
+        """The error that asks which of several answers is meant."""
+        *others, last = [f"{option} {answer}" for answer in answers] or [option]
+        ways = f"{', '.join(others)} or {last}" if others else last
+        return SegevalError(self.doubt, file=self.file, remedy=self.remedy.format(option=option, ways=ways))
+
+
+def tell(path: Path, task: str = "", side: str = "", suffix: str = "") -> Told:
+    """What a path holds; no more of it is read than the question needs.
+
+    Parameters
+    ----------
+    path
+        A folder or a file.
+    task
+        Only this task's formats come into question; all if empty.
+    side
+        Only formats that this side can be in come into question; all if empty.
+    suffix
+        Only files whose names end so are looked at.
 
     Raises
     ------
     SegevalError
-        If it can't be told.
+        If it can't be read.
     """
-    if path.suffix.lower() == ".json":
-        return "coco-panoptic"
-    if path.is_dir() and find_json(path) is not None:
-        return "coco-panoptic"
-    files = list_files(path, EXTENSIONS, "panoptic")
-    first = next(iter(files.values()))
+    asked = fitting(task, side)
+    is_json = path.suffix.lower() == ".json"
+    fits = [name for name in asked if name in (JSON if is_json else MAPS)] or [name for name in asked if name in MAPS]
+    alone = len({FORMATS[name].reader for name in fits}) == 1  # what one reader takes need not be told apart
+    if is_json and not alone:
+        form = form_of_json(path)
+        if form in fits:
+            return Told((form,), path)
+        return Told((), path, "is no COCO truth (no list 'annotations')", "give the truth's JSON, or {option}")
+    if "coco-panoptic" in asked and path.is_dir() and find_json(path) is not None:
+        return Told(("coco-panoptic",), path)
+    return Told(tuple(fits[:1]), path) if alone else _told_by_pixels(path, asked, task, suffix)
+
+
+def _told_by_pixels(path: Path, asked: Sequence[str], task: str, suffix: str) -> Told:
+    """What a folder holds by its first file."""
+    first = next(iter(list_files(path, EXTENSIONS, task or "semantic", suffix).values()))
+    if "instance-npz" in asked and first.suffix.lower() == ".npz" and _holds_masks(first):
+        return Told(("instance-npz",), first)
     pixels = read_labels(first)
-    if pixels.ndim == 2:
-        return "panoptic-coded"
-    if pixels.ndim == 3 and pixels.dtype == np.uint8 and pixels.shape[2] >= 3 and not pixels[..., 2].any():
-        return "panoptic-channels"
-    raise SegevalError(
-        "is a colour PNG without a panoptic JSON in or beside its folder",
-        file=first,
-        remedy=f"give the JSON instead of the folder, or name the format by {option}",
-    )
-
-
-def recognise_task(gt: Path) -> str:
-    """The task that a truth is for, where it can be told.
-
-    Raises
-    ------
-    SegevalError
-        If several tasks fit.
-    """
-    require_path(gt)
-    if gt.suffix.lower() == ".json":
-        data = read_json(gt)
-        if is_panoptic(data):
-            return "panoptic"
-        if isinstance(data, dict) and isinstance(data.get("annotations"), list):
-            return "instance"
-        raise SegevalError(
-            "is no COCO truth (no list 'annotations')", file=gt, remedy="give the truth's JSON, or --task"
-        )
-    if gt.is_dir() and find_json(gt) is not None:
-        return "panoptic"
-    first = next(iter(list_files(gt, EXTENSIONS, "semantic").values()))
-    pixels = read_labels(first)
+    doubt, remedy = "", "say which by {ways}"
+    likely = ["labels", "instance-ids", "panoptic-coded"]
     if pixels.ndim == 3:
-        return "panoptic"
-    if pixels.dtype == np.uint8:
-        return "semantic"
-    raise SegevalError(
-        f"holds {pixels.dtype} values: class ids, instance ids, or class * 1000 + instance",
-        file=first,
-        remedy="say which by --task semantic, --task instance or --task panoptic",
-    )
-
-
-def recognise(path: Path) -> str:
-    """The form of what lies at a path.
-
-    Raises
-    ------
-    SegevalError
-        If several fit.
-    """
-    require_path(path)
-    if path.suffix.lower() == ".json":
-        with present(path).open("rb") as stream:
-            head = stream.read(4096).lstrip(b"\xef\xbb\xbf \t\r\n")
-        if head.startswith(b"["):
-            return "coco-results"
-        return "coco-panoptic" if b'"segments_info"' in read_bytes(path) else "coco-instances"
-    if path.is_dir() and find_json(path) is not None:
-        return "coco-panoptic"
-    first = next(iter(list_files(path, EXTENSIONS, "semantic").values()))
-    if first.suffix.lower() == ".npz" and _holds_masks(first):
-        return "instance-npz"
-    pixels = read_labels(first)
-    if pixels.ndim == 3:
-        return recognise_panoptic(path, "--from")
-    if pixels.dtype == np.uint8:
-        return "labels"
-    raise SegevalError(
-        f"holds {pixels.dtype} values: class ids, instance ids, or class * 1000 + instance",
-        file=first,
-        remedy="say which by --from labels, --from instance-ids or --from panoptic-coded",
-    )
+        likely = ["panoptic-channels", "coco-panoptic"]
+        if pixels.dtype != np.uint8 or pixels.shape[2] < 3 or pixels[..., 2].any():
+            doubt = "is a colour PNG without a panoptic JSON in or beside its folder"
+            remedy = "give the JSON instead of the folder, or name the format by {option}"
+    elif pixels.dtype != np.uint8:
+        doubt = f"holds {pixels.dtype} values: class ids, instance ids, or class * 1000 + instance"
+    fits = tuple(name for name in likely if name in asked)
+    return Told(fits, first, doubt if len(fits) > 1 else "", remedy)
 
 
 def _holds_masks(path: Path) -> bool:
@@ -113,3 +107,43 @@ def _holds_masks(path: Path) -> bool:
             return bool({"masks.npy", "rle.npy"} & set(archive.namelist()))
     except (OSError, zipfile.BadZipFile):
         return False  # what reads the file says what is wrong with it
+
+
+def recognise(path: Path, option: str, *, task: str = "", side: str = "", suffix: str = "") -> str:
+    """The format of what lies at a path.
+
+    Parameters
+    ----------
+    path, task, side, suffix
+        As for `tell`.
+    option
+        What names the format where it can't be told.
+
+    Raises
+    ------
+    SegevalError
+        If several fit.
+    """
+    require_path(path)
+    told = tell(path, task, side, suffix)
+    if not told.fits:
+        return "coco-instances"  # whose reader says what the JSON lacks
+    if told.doubt:
+        raise told.refusal(option, told.fits)
+    return told.fits[0]
+
+
+def recognise_task(gt: Path, suffix: str = "") -> str:
+    """The task that a truth is for, where it can be told.
+
+    Raises
+    ------
+    SegevalError
+        If nothing fits, or several tasks do.
+    """
+    require_path(gt)
+    told = tell(gt, side="truth", suffix=suffix)
+    tasks = list(dict.fromkeys(FORMATS[name].task for name in told.fits))
+    if told.doubt and len(tasks) != 1:
+        raise told.refusal("--task", tasks)
+    return tasks[0]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from segeval.comparison.comparing import Comparison, System, mark
+from segeval.comparison.runs import short_names
 from segeval.comparison.slices import Slices
 from segeval.errors import SegevalError
 from segeval.metrics.diagnosis import Confusions, image_figure, part_of
@@ -81,17 +82,8 @@ def named_systems(results: Sequence[Result], names: Sequence[str] | None = None)
     """Systems with the names given, or with the shortest ends of their prediction paths that differ."""
     if names is not None and len(names) != len(results):
         raise SegevalError(f"{len(names)} names for {len(results)} runs", remedy="give one for each run")
-    chosen = list(names) if names is not None else _short_names([str(r.provenance.get("pred", "")) for r in results])
+    chosen = list(names) if names is not None else short_names([str(r.provenance.get("pred", "")) for r in results])
     return tuple(System(n or f"run {k + 1}", mark(k), r) for k, (n, r) in enumerate(zip(chosen, results, strict=True)))
-
-
-def _short_names(paths: Sequence[str]) -> list[str]:
-    parts = [Path(p).parts for p in paths]
-    for length in range(1, max((len(p) for p in parts), default=1) + 1):
-        ends = ["/".join(p[-length:]) for p in parts]
-        if len(set(ends)) == len(ends):
-            return ends
-    return [f"{'/'.join(p[-1:])} {k + 1}" for k, p in enumerate(parts)]
 
 
 def render(

@@ -27,7 +27,7 @@ class NoPrediction:
 NO_PREDICTION = NoPrediction()
 
 
-class Counted(NamedTuple):
+class CountedOverlaps(NamedTuple):
     """What stands in place of a truth's pixels where a device has counted them: overlaps sorted by truth, prediction.
 
     Parameters

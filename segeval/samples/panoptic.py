@@ -45,7 +45,7 @@ class Segments:
 class PanopticMap(NamedTuple):
     """Pixels and segments of one image.
 
-    `pixels` is (H, W) integer segment ids, or (H, W, 3 or 4) uint8 with id = R + 256 G + 65536 B, or `Counted`.
+    `pixels` is (H, W) integer segment ids, or (H, W, 3 or 4) uint8 with id = R + 256 G + 65536 B, or `CountedOverlaps`.
     """
 
     pixels: Any

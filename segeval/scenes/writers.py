@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,11 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segeval.errors import SegevalError
 from segeval.samples.label_images import colours_of_ids, write_palette, write_png
 from segeval.samples.mask_runs import encode_mask, runs_of_map
 from segeval.scenes.canvas import CLASSES, Segment
-from segeval.scenes.street import Scene, make_scene
+from segeval.scenes.street import Scene
 from segeval.storage.files import write_json
 
 INSTANCE_BASE = 1000
@@ -24,47 +21,6 @@ INSTANCE_BASE = 1000
 def scene_name(index: int) -> str:
     """The stem under which a scene's files are written."""
     return f"scene_{index:04d}"
-
-
-def write_scenes(
-    folder: str | os.PathLike[str],
-    count: int,
-    *,
-    seed: int = 0,
-    height: int = 192,
-    width: int = 256,
-    progress: Callable[[int, int], object] | None = None,
-) -> Path:
-    """Make scenes 0 to `count` - 1 and write them with their truth in every form.
-
-    Parameters
-    ----------
-    folder
-        Receives ``images/*.png`` and, in ``truth``, what `TruthWriter` lists.
-    count
-        How many scenes.
-    seed, height, width
-        As for `make_scene`.
-    progress
-        Called with the scenes written and `count`.
-
-    Raises
-    ------
-    SegevalError
-        If `count` is below 1, or the folder can't be written to.
-    """
-    if count < 1:
-        raise SegevalError(f"{count} scenes can't be written", remedy="ask for 1 or more")
-    root = Path(folder)
-    truth = TruthWriter(root / "truth")
-    for index in range(count):
-        scene = make_scene(index, seed=seed, height=height, width=width)
-        write_png(root / "images" / f"{scene_name(index)}.png", scene.image)
-        truth.add(index, scene)
-        if progress:
-            progress(index + 1, count)
-    truth.close()
-    return root
 
 
 @dataclass

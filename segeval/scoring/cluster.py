@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from segeval.errors import SegevalError
-from segeval.evidence.tally import Packed
+from segeval.evidence.tally import PackedTally
 from segeval.metrics.metric import Metric
 from segeval.readers.counted import pairs_of
 from segeval.readers.fetching import FetchedPairs
@@ -47,7 +47,7 @@ _opened: dict[str, tuple[Source, Metric]] = {}
 _opening = threading.Lock()
 
 
-def count_shard(token: str, opener: bytes, keys: bytes, collapse: bool) -> tuple[Packed, float] | SegevalError:
+def count_shard(token: str, opener: bytes, keys: bytes, collapse: bool) -> tuple[PackedTally, float] | SegevalError:
     """Count some images on a worker, which opens the data once and keeps them open.
 
     What is wrong with the data comes back as a value: trying again elsewhere would find the same.
@@ -78,7 +78,7 @@ def count_shard(token: str, opener: bytes, keys: bytes, collapse: bool) -> tuple
         start = time.perf_counter()
         with collector_paused():
             tally = metric.observe(pairs_of(source, chunk, metric))
-            packed = Packed.of(tally.collapse() if collapse else tally)
+            packed = PackedTally.of(tally.collapse() if collapse else tally)
         return packed, time.perf_counter() - start
     except SegevalError as error:
         return error
@@ -175,7 +175,7 @@ class DaskEngine:
     workers: int | None = None
     collapse: bool = False
 
-    def tallies(self, keys: Sequence[Key]) -> Iterator[tuple[Sequence[Key], Packed]]:
+    def tallies(self, keys: Sequence[Key]) -> Iterator[tuple[Sequence[Key], PackedTally]]:
         """Shards with their tallies, as they come back."""
         dask = _distributed()
         if self.place:
@@ -191,7 +191,7 @@ class DaskEngine:
         with local_cluster(self.workers or available_workers()) as cluster, dask.Client(cluster) as client:
             yield from self.on(client, keys)
 
-    def on(self, client: Any, keys: Sequence[Key]) -> Iterator[tuple[Sequence[Key], Packed]]:
+    def on(self, client: Any, keys: Sequence[Key]) -> Iterator[tuple[Sequence[Key], PackedTally]]:
         """The same on a client that is at hand; at most `IN_FLIGHT` shards a thread are out at any time."""
         dask = _distributed()
         slots = max(1, sum(client.nthreads().values()))

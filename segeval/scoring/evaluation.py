@@ -11,19 +11,18 @@ from typing import Any, Protocol
 
 from segeval.errors import Caution, SegevalError
 from segeval.evidence.sums import Parts, Sum
-from segeval.evidence.tally import Packed, Tally
+from segeval.evidence.tally import PackedTally, Tally
 from segeval.metrics.metric import Metric
 from segeval.metrics.options import rule_to_dict
 from segeval.readers.counted import pairs_of
 from segeval.readers.fetching import FetchedPairs
 from segeval.readers.pairing import PairedSource
 from segeval.readers.protocol import Source
+from segeval.readers.reading import Place, Reading, takes_reading
 from segeval.results.result import Result
 from segeval.samples.pairs import Key
-from segeval.samples.taxonomy import Taxonomy
 from segeval.scoring.opening import open_data
 from segeval.scoring.shards import Shard, keys_digest, partial_result
-from segeval.storage.remote import is_address
 from segeval.threads import available_workers, collector_paused, mapped
 from segeval.version import __version__
 
@@ -36,7 +35,7 @@ Progress = Callable[[int, int], object]
 class Engine(Protocol):
     """What counts the images: threads of this process, or a cluster (`segeval.scoring.cluster`)."""
 
-    def tallies(self, keys: Sequence[Key]) -> Iterator[tuple[Sequence[Key], Tally | Packed]]:
+    def tallies(self, keys: Sequence[Key]) -> Iterator[tuple[Sequence[Key], Tally | PackedTally]]:
         """Chunks of the keys with their tallies; each key once, in any order."""
         ...
 
@@ -118,19 +117,14 @@ def evaluate(
         return whole.total()
 
 
+@takes_reading
 def score(
-    pred: str | os.PathLike[str],
-    gt: str | os.PathLike[str],
+    pred: Place,
+    gt: Place,
     *,
     task: str | None = None,
-    classes: Taxonomy | int | str | Sequence[str] | os.PathLike[str] | None = None,
-    missing: str = "error",
     workers: int | None = None,
     progress: Progress | None = None,
-    pred_format: str | None = None,
-    gt_format: str | None = None,
-    pred_suffix: str = "",
-    gt_suffix: str = "",
     engine: str | None = None,
     shard: str | None = None,
     collapse: bool = False,
@@ -146,18 +140,10 @@ def score(
         A folder or a file; the format is recognised.
     task
         ``semantic``, ``instance`` or ``panoptic``; told from the truth if None and unmistakable.
-    classes
-        A taxonomy, a count, names, or a file (see ``readers.classes.read_classes``). If None, those of the truth.
-    missing
-        ``error``, ``skip`` or ``empty``: what to do with truths without a prediction.
     workers
         Threads; as many as there are cores if None.
     progress
         Called with images done and images in all.
-    pred_format, gt_format
-        Force a format (a name of ``readers.formats.FORMATS``).
-    pred_suffix, gt_suffix
-        Read only files whose names end so.
     engine
         ``dask`` (processes of this machine, as many as `workers`) or ``dask://host:port`` (a running cluster, whose
         workers see the same paths); threads if None.
@@ -171,7 +157,9 @@ def score(
     resume
         Go on from what a killed run of the same data and options left in `parts`; else that is removed.
     **options
-        The rule's fields (`SemanticIoU`, `PanopticQuality`, `InstanceAP`), such as ``void=(255,)``.
+        How the data are read, such as ``classes=19`` or ``missing="skip"``: the fields of
+        `segeval.readers.reading.Reading`. And the rule's fields (`SemanticIoU`, `PanopticQuality`, `InstanceAP`), such
+        as ``void=(255,)``.
 
     Returns
     -------
@@ -196,14 +184,8 @@ def score(
     >>> result["mIoU"], result.images
     (0.5, 1)
     """
-    reading = {
-        "missing": missing,
-        "pred_format": pred_format,
-        "gt_format": gt_format,
-        "pred_suffix": pred_suffix,
-        "gt_suffix": gt_suffix,
-    }
-    opener = partial(open_data, pred, gt, task=task, classes=classes, **reading, **options)  # type: ignore[arg-type]
+    reading, options = Reading.among(pred, gt, options)
+    opener = partial(open_data, reading, task, options)
     with collector_paused():
         source, rule = opener()
         if collapse and getattr(rule, "average", "dataset") == "image":
@@ -215,7 +197,7 @@ def score(
         if resume and parts is None:
             raise SegevalError("nothing says where to go on", remedy="give the folder of parts")
         if parts is not None:
-            plan = {"rule": rule_to_dict(rule), "keys": keys_digest(keys), **reading, "pred": pred, "gt": gt}
+            plan = {"rule": rule_to_dict(rule), "keys": keys_digest(keys), **reading.recorded(), "pred": pred, "gt": gt}
             total.parts = Parts(Path(parts), {**plan, "segeval": __version__})
             left = _resumed(source, keys, total, resume)
         if engine is None:
@@ -234,12 +216,8 @@ def score(
             result = rule.score(tally)
             result = result.with_(warnings=(*source.cautions, *_same_place(pred, gt), *result.warnings))
     chosen = {name: getattr(rule, name) for name in options}
-    provenance = {
-        "pred": os.fspath(pred) if is_address(pred) else str(Path(pred).resolve()),
-        "gt": os.fspath(gt) if is_address(gt) else str(Path(gt).resolve()),
-        "options": {k: v for k, v in {**reading, **chosen}.items() if v not in (None, "", ())},
-    }
-    return result.with_(provenance={**result.provenance, **provenance})
+    said = {k: v for k, v in {**reading.recorded(), **chosen}.items() if v not in (None, "", ())}
+    return result.with_(provenance={**result.provenance, **reading.places(), "options": said})
 
 
 def _same_place(pred: str | os.PathLike[str], gt: str | os.PathLike[str]) -> list[Caution]:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from segeval.scenes.writers import write_scenes
 from tests.cli.commands import segeval
+from tests.given.scenes import write_scenes
 
 Capsys = pytest.CaptureFixture[str]
 

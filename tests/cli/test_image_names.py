@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from segeval.conversion import convert
-from segeval.scenes.writers import write_scenes
 from tests.cli.commands import segeval
 from tests.cli.refusals import Capsys, refused
+from tests.given.scenes import write_scenes
 
 COUNT = 4
 LIGHT = ("day", "night", "day", "night")

@@ -32,6 +32,10 @@ def test_runs_are_found_once_and_named_shortly(saved):
     assert short_names(found) == [f"{t}/{n}" for t in ("semantic", "instance", "panoptic") for n in ("one", "two")]
     assert short_names([saved / "semantic" / "one", saved / "semantic" / "two"]) == ["one", "two"]
     assert list(load_runs(found)) == short_names(found)
+    assert short_names(["x/a", "y/a", "b"]) == ["x/a", "y/a", "b"]
+    assert short_names(["r/x/a", "r/y/a", "r/b"]) == ["x/a", "y/a", "r/b"]
+    assert short_names(["x/a", "x/a", "b"]) == ["a 1", "a 2", "b 3"]
+    assert short_names([]) == []
     with pytest.raises(SegevalError, match="is given twice"):
         load_runs([saved / "semantic" / "one", saved / "semantic" / ".." / "semantic" / "one"])
     with pytest.raises(SegevalError, match="no such folder"):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from segeval import SegevalError
 from segeval.conversion import Merging
-from segeval.conversion.content import Partition, Segment, Stack, keep, numbered, unite
+from segeval.conversion.content import ListedSegment, Partition, Stack, keep, numbered, unite
 from segeval.conversion.merging import confident, flatten, with_stuff
 from segeval.samples.mask_runs import runs_of_instances
 from segeval.samples.masks import as_instances
@@ -20,12 +20,12 @@ from segeval.samples.masks import as_instances
 Masks = Any
 
 
-def stack(masks: Masks, segments: list[Segment]) -> Stack:
+def stack(masks: Masks, segments: list[ListedSegment]) -> Stack:
     found = as_instances({"masks": np.asarray(masks, bool)}, "prediction")
     return Stack(runs_of_instances(found), tuple(segments))
 
 
-def problem(seed: int) -> tuple[Masks, list[Segment]]:
+def problem(seed: int) -> tuple[Masks, list[ListedSegment]]:
     """Boxes that overlap often, some scores equal, some masks empty, some ids given."""
     rng = np.random.default_rng(seed)
     height, width = rng.integers(1, 9, 2)
@@ -36,7 +36,7 @@ def problem(seed: int) -> tuple[Masks, list[Segment]]:
         mask[y : y + rng.integers(0, height + 1), x : x + rng.integers(0, width + 1)] = True
     ids = rng.integers(0, 4, count).tolist()
     scores = (rng.integers(0, 4, count) / 4).tolist()
-    return masks, [Segment(i, 3, False, s) for i, s in zip(ids, scores, strict=True)]
+    return masks, [ListedSegment(i, 3, False, s) for i, s in zip(ids, scores, strict=True)]
 
 
 def owners(masks: Masks, order: list[int], most_covered: float) -> Any:
@@ -78,17 +78,17 @@ def test_the_message_tells_which_and_where() -> None:
     masks = np.zeros((3, 4, 5), bool)
     masks[0, 2:, 1], masks[1, 0, 0], masks[2, 3, 1:] = True, True, True
     with pytest.raises(SegevalError, match=r"x, image 9: masks 1 and 3 .* overlap in 1 pixels, .* row 3, column 1"):
-        flatten(stack(masks, [Segment(0, 1)] * 3), Merging(), file="x", key=9)
+        flatten(stack(masks, [ListedSegment(0, 1)] * 3), Merging(), file="x", key=9)
 
 
 def test_ids_are_kept_where_they_can_be() -> None:
     given_ids = [5, 0, 2, 2, -1, 7]
-    assert [s.id for s in numbered([Segment(i, 1) for i in given_ids])] == [5, 1, 2, 3, 4, 7]
+    assert [s.id for s in numbered([ListedSegment(i, 1) for i in given_ids])] == [5, 1, 2, 3, 4, 7]
 
 
 def test_scores_below_the_least_are_left_out() -> None:
     masks = np.ones((3, 2, 2), bool)
-    segments = [Segment(0, 1, False, s) for s in (0.5, 0.49, 0.9)]
+    segments = [ListedSegment(0, 1, False, s) for s in (0.5, 0.49, 0.9)]
     kept = confident(stack(masks, segments), 0.5)
     assert [s.score for s in kept.instances] == [0.5, 0.9]
     assert len(kept.runs.first) == 2
@@ -100,7 +100,7 @@ def test_stuff_lies_below_things(seed: int, least: int) -> None:
     rng = np.random.default_rng(seed)
     size = rng.integers(1, 8, 2)
     ids = rng.choice([0, 0, 4, 9], size).astype(np.uint32)
-    things = tuple(Segment(i, 3) for i in (4, 9) if (ids == i).any())
+    things = tuple(ListedSegment(i, 3) for i in (4, 9) if (ids == i).any())
     labels = rng.choice([3, 4, 0, 255], size)  # a thing, a stuff class whose number is taken, class 0, void
     whole = with_stuff(Partition(ids, things), labels, {4, 0}, least)
     assert whole.segments[: len(things)] == things
@@ -118,11 +118,13 @@ def test_stuff_lies_below_things(seed: int, least: int) -> None:
 
 def test_keep_and_unite() -> None:
     ids = np.array([[1, 2, 2], [3, 0, 16_777_300]], np.uint32)
-    partition = Partition(ids, (Segment(2, 5), Segment(1, 5), Segment(3, 6), Segment(16_777_300, 5)))
+    partition = Partition(
+        ids, (ListedSegment(2, 5), ListedSegment(1, 5), ListedSegment(3, 6), ListedSegment(16_777_300, 5))
+    )
     some = keep(partition, lambda s: s.category == 5)
     assert some.ids.tolist() == [[1, 2, 2], [0, 0, 16_777_300]]
     one = unite(some, lambda s: s.category)
-    assert one.segments == (Segment(2, 5),)
+    assert one.segments == (ListedSegment(2, 5),)
     assert one.ids.tolist() == [[2, 2, 2], [0, 0, 2]]
     assert unite(partition, lambda s: None) is partition
 

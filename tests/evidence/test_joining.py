@@ -18,7 +18,7 @@ from segeval.evidence import rows
 from segeval.evidence.joining import order_of, sorted_positions
 from segeval.evidence.rows import Rows, fold
 from segeval.evidence.sums import Sum
-from segeval.evidence.tally import Packed, in_order, merge, merge_parts
+from segeval.evidence.tally import PackedTally, in_order, merge, merge_parts
 from segeval.samples.pairs import Key
 
 KEYS = st.one_of(st.integers(-3, 12), st.sampled_from(["1", "2", "10", "a", "Z", "é", "image 7"]))
@@ -71,14 +71,14 @@ def test_any_order_of_parts_and_images_is_one_sum(parts: list[list[Key]], seed: 
     assert whole == wanted
     assert merge(shuffled) == wanted
     assert whole.duplicates == len(every) - len(distinct)
-    packed = [Packed.of(t) for t in shuffled]
+    packed = [PackedTally.of(t) for t in shuffled]
     assert all(p.unpacked() == t for p, t in zip(packed, shuffled, strict=True))
     again = merge_parts(packed)
     assert packed == []
     assert again == wanted
     for table, other in zip(again.tables.values(), wanted.tables.values(), strict=True):
         assert [c.dtype for c in table.columns().values()] == [c.dtype for c in other.columns().values()]
-    folded = merge([whole.collapse(), Packed.of(wanted.collapse()).unpacked()])
+    folded = merge([whole.collapse(), PackedTally.of(wanted.collapse()).unpacked()])
     assert folded.tables["pixels"]["pixels"].sum() == 2 * wanted.tables["pixels"]["pixels"].sum()
     assert len(folded.tables["pixels"]) == len(wanted.collapse().tables["pixels"])
 

@@ -11,7 +11,7 @@ import pytest
 
 from segeval import SegevalError, Tally
 from segeval.evidence.rows import Rows
-from segeval.evidence.tally import Packed, in_order, merge
+from segeval.evidence.tally import PackedTally, in_order, merge
 from segeval.samples.pairs import Key
 
 
@@ -93,7 +93,7 @@ def test_tallies_that_do_not_add_say_why() -> None:
 
 
 def test_packing_narrows_the_columns_and_unpacking_restores_them() -> None:
-    packed = Packed.of(NIGHT_AND_DAY)
+    packed = PackedTally.of(NIGHT_AND_DAY)
     assert packed.tally.tables["pixels"]["pixels"].dtype == np.uint8
     assert packed.nbytes == 3 * 3  # three columns of three rows, a byte each
     assert packed.unpacked() == NIGHT_AND_DAY

@@ -18,7 +18,8 @@ from segeval.errors import SegevalError
 from segeval.evidence.tally import Tally, merge
 from segeval.metrics.instance.rule import InstanceAP
 from segeval.readers.coco.instances import CocoInstances, CocoResults
-from segeval.readers.sources import open_instance
+from segeval.readers.reading import Reading
+from segeval.readers.sources import open_pairs
 from segeval.results.result import Result
 from segeval.results.signature import Signature
 from segeval.samples.pairs import Pair
@@ -87,7 +88,7 @@ def test_threads_change_nothing(tmp_path_factory: Any, given_: Any) -> None:
     for i in range(100):
         data["annotations"].append(dict(data["annotations"][0], image_id=1000 + i, id=5000 + i))
     truth, found = write(tmp_path_factory.mktemp("laws"), data, results)
-    source = open_instance(found, truth, taxonomy=None)
+    source = open_pairs(Reading(found, truth), "instance")
     rule = InstanceAP(source.taxonomy)
     assert evaluate(source, rule, workers=1) == evaluate(source, rule, workers=2)
 

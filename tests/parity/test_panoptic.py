@@ -21,7 +21,8 @@ from PIL import Image
 from scipy import ndimage
 
 from segeval import PanopticQuality, Result, score
-from segeval.readers.sources import open_panoptic
+from segeval.readers.reading import Reading
+from segeval.readers.sources import open_pairs
 from tests.given.datasets import dataset
 from tests.given.problems import PanopticProblem, panoptic_problems, write_panoptic, write_problem
 
@@ -78,7 +79,7 @@ def official_statistics(truth: Path, prediction: Path) -> tuple[Any, dict[int, A
 
 def our_matches(truth: Path, prediction: Path) -> dict[int, list[float]]:
     """The IoUs of true positives by category, in the order of the images and of their pairs of segments."""
-    source = open_panoptic(prediction, truth, taxonomy=None)
+    source = open_pairs(Reading(prediction, truth), "panoptic")
     rule = PanopticQuality(source.taxonomy)
     assert source.taxonomy is not None
     found: dict[int, list[float]] = defaultdict(list)

@@ -26,8 +26,9 @@ from segeval.readers import counted
 from segeval.readers.counted import pairs_of
 from segeval.readers.pairing import PairedSource
 from segeval.readers.protocol import buffer
-from segeval.readers.sources import open_panoptic, open_semantic
-from segeval.samples.pairs import Counted
+from segeval.readers.reading import Reading
+from segeval.readers.sources import open_pairs
+from segeval.samples.pairs import CountedOverlaps
 from segeval.samples.panoptic import make_segments, segments_of_images
 from segeval.samples.taxonomy import Taxonomy
 from tests.readers.test_png import chunk, picture, png
@@ -43,7 +44,7 @@ def folders(root: Path, pairs: list[tuple[bytes, bytes]]) -> PairedSource:
     for k, pair in enumerate(pairs):
         for side, data in zip(("truth", "prediction"), pair, strict=True):
             (root / side / f"{k:02}.png").write_bytes(data)
-    return open_semantic(root / "prediction", root / "truth", taxonomy=None)
+    return open_pairs(Reading(root / "prediction", root / "truth"), "semantic")
 
 
 def observed(rule: Any, source: PairedSource, *, singly: bool) -> Tally | str:
@@ -57,7 +58,7 @@ def observed(rule: Any, source: PairedSource, *, singly: bool) -> Tally | str:
 
 def how_many(source: PairedSource) -> int:
     """Images that were counted by the chunk."""
-    return sum(isinstance(p.truth, Counted) for p in pairs_of(source, source.keys(), SemanticIoU()))
+    return sum(isinstance(p.truth, CountedOverlaps) for p in pairs_of(source, source.keys(), SemanticIoU()))
 
 
 def grey(height: int, width: int, seed: int = 0, noise: float = 0.1) -> NDArray[np.uint8]:
@@ -134,7 +135,7 @@ def coloured(root: Path, images: list[tuple[Any, Any, Listed, Listed]], *, kind:
             entries.append({"image_id": k, "file_name": f"{k}.png", "segments_info": image[2 + place]})
         categories = [{"id": c, "name": str(c), "isthing": c % 2} for c in range(1, 6)]
         (root / f"{side}.json").write_text(json.dumps({"annotations": entries, "categories": categories}))
-    return open_panoptic(root / "prediction.json", root / "truth.json", taxonomy=None)
+    return open_pairs(Reading(root / "prediction.json", root / "truth.json"), "panoptic")
 
 
 def panoptic_image(seed: int, height: int, width: int, segments: int) -> tuple[Any, Any, Listed, Listed]:
@@ -243,7 +244,7 @@ def test_segments_of_many_images_are_those_of_each(how: str) -> None:
 def test_panoptic_pairs_are_counted_by_the_chunk(tmp_path: Path) -> None:
     source = coloured(tmp_path, [panoptic_image(seed, 20, 30, 5) for seed in range(4)], kind="RGBA")
     found = [p.truth.pixels for p in pairs_of(source, source.keys(), PanopticQuality(source.taxonomy))]
-    assert [isinstance(p, Counted) for p in found] == [False, True, True, True]
+    assert [isinstance(p, CountedOverlaps) for p in found] == [False, True, True, True]
 
 
 def test_plain_pairs_are_counted_by_the_chunk(tmp_path: Path) -> None:
@@ -300,7 +301,7 @@ def test_more_rows_than_there_is_room_for(tmp_path: Path) -> None:
             noise = rng.integers(0, 255, (400, 400), dtype=np.uint8)
             Image.fromarray(noise).save(tmp_path / side / f"{k}.png")
             pairs.append(noise)
-    source = open_semantic(tmp_path / "prediction", tmp_path / "truth", taxonomy=None)
+    source = open_pairs(Reading(tmp_path / "prediction", tmp_path / "truth"), "semantic")
     assert how_many(source) == 5
     tally = observed(SemanticIoU(), source, singly=False)
     assert tally == observed(SemanticIoU(), source, singly=True)

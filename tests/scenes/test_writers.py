@@ -17,7 +17,8 @@ from PIL import Image
 from segeval.errors import SegevalError
 from segeval.readers.classes import read_classes
 from segeval.scenes import CLASSES, Scene, make_scene
-from segeval.scenes.writers import encode_mask, scene_name, write_scenes
+from segeval.scenes.writers import encode_mask, scene_name
+from tests.given.scenes import write_scenes
 
 mask_api = pytest.importorskip("pycocotools.mask")
 COUNT = 6

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from segeval.readers.reading import Reading
 from segeval.samples.pairs import Key, Pair
 from segeval.scoring.opening import open_data
 
@@ -45,5 +46,5 @@ class Slow:
 
 def open_slowly(pred: Path, gt: Path, log: Path, flaky: Key | None = None) -> tuple[Slow, Any]:
     """`open_data`, slowed down."""
-    source, rule = open_data(pred, gt, task="semantic", classes=4)
+    source, rule = open_data(Reading(pred, gt, classes=4), "semantic")
     return Slow(source, log, flaky), rule

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from segeval.checking.checking import Report, check
+from segeval.checking.checking import CheckReport, check
 from segeval.checking.finding import Finding
 from segeval.errors import SegevalError
 from segeval.readers.fetching import task_at
@@ -37,13 +37,13 @@ def run(args: argparse.Namespace) -> int:
     return 0 if report.fine else 1
 
 
-def _report(args: argparse.Namespace) -> Report:
+def _report(args: argparse.Namespace) -> CheckReport:
     task = args.task
     try:
-        task = task or task_at(args.gt)
+        task = task or task_at(args.gt, args.gt_suffix or "")
         given = chosen_options(args, task)
     except SegevalError as error:
-        return Report(task, 0, (Finding("error", "input", str(error)),))
+        return CheckReport(task, 0, (Finding("error", "input", str(error)),))
     with progress_bar(task, args.quiet, "checking") as progress:
         return check(
             args.pred, args.gt, task=task, workers=args.workers, progress=progress, **reading_options(args), **given

@@ -6,7 +6,7 @@ import argparse
 import json
 import shlex
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +16,8 @@ from segeval.metrics.options import options
 from segeval.metrics.tasks import TASKS, reads_of, resampled, rule_of
 from segeval.readers.classes import read_map
 from segeval.readers.fetching import task_at
-from segeval.readers.formats import FORMATS, check_format, format_of
-from segeval.readers.pairing import MISSING as POLICIES
+from segeval.readers.formats import check_format
+from segeval.readers.reading import Reading
 from segeval.results.result import Result
 from segeval.results.tables import Table, exact, to_csv
 from segeval.scoring.evaluation import score
@@ -28,7 +28,7 @@ from segeval_cli.options.progress import print_cautions, progress_bar
 from segeval_cli.options.reporting import add_report_options, ready
 from segeval_cli.options.reporting import write as write_report
 from segeval_cli.options.spreading import add_spreading_options, check_spreading, clear_parts, spreading
-from segeval_cli.options.usage import as_usage, checked, class_list
+from segeval_cli.options.usage import as_usage, checked, parsed
 
 if TYPE_CHECKING:
     from segeval.comparison.slices import Slices
@@ -59,27 +59,11 @@ def add_parser(commands: Any) -> None:
 def add_inputs(parser: argparse.ArgumentParser) -> None:
     """The options that say what is scored and by which rule; `check` has the same."""
     data = parser.add_argument_group("data")
-    data.add_argument("--pred", required=True, metavar="PATH", help="predictions: a folder or a file")
-    data.add_argument("--gt", required=True, metavar="PATH", help="truth: a folder or a file")
+    for name, about in options(Reading).items():
+        tasks = about.metadata["tasks"]
+        _add_option(data, name, about, f" [{', '.join(tasks)}]" if tasks else "")
     tasks_named = f"{', '.join(TASKS)}, or a package's (default: told from the truth, where that is possible)"
     data.add_argument("--task", type=checked(rule_of), metavar="TASK", help=tasks_named)
-    data.add_argument(
-        "--classes",
-        type=class_list,
-        metavar="FILE|N",
-        help="a count, a text file of names, or a JSON (default: the truth's)",
-    )
-    data.add_argument(
-        "--missing", choices=POLICIES, default="error", help="truths without a prediction (default: error)"
-    )
-    for side, what in (("pred", "predictions"), ("gt", "truth")):
-        data.add_argument(
-            f"--{side}-format",
-            type=checked(format_of),
-            metavar="NAME",
-            help=f"force the format of the {what}: {', '.join(FORMATS)}, or a package's",
-        )
-        data.add_argument(f"--{side}-suffix", default="", metavar="TEXT", help=f"only {what} whose names end so")
     data.add_argument("--map", metavar="FILE", help="JSON or CSV of values, applied to both sides (semantic)")
     data.add_argument("--map-gt", metavar="FILE", help="the same for the truth only")
     data.add_argument("--map-pred", metavar="FILE", help="the same for the predictions only")
@@ -119,8 +103,10 @@ def _add_option(group: Any, name: str, field: Any, of: str) -> None:
     elif about["choices"]:
         group.add_argument(flag, dest=name, choices=about["choices"], help=f"{text} (default: {default})")
     else:
-        many = {"nargs": "+", "action": "extend"} if default is None or isinstance(default, tuple) else {}
-        group.add_argument(flag, dest=name, type=about["parse"], metavar=about["metavar"] or "X", help=text, **many)
+        more: dict[str, Any] = {"nargs": "+", "action": "extend"} if about["several"] else {}
+        more |= {"required": True} if default is MISSING else {}
+        metavar, parse = about["metavar"] or "X", parsed(about["parse"])
+        group.add_argument(flag, dest=name, type=parse, metavar=metavar, help=text, **more)
 
 
 def chosen_options(args: argparse.Namespace, task: str) -> dict[str, Any]:
@@ -130,7 +116,7 @@ def chosen_options(args: argparse.Namespace, task: str) -> dict[str, Any]:
         form = getattr(args, f"{side}_format")
         if form:
             with as_usage(args):
-                check_format(form, reads_of(task))
+                check_format(form, reads_of(task), "prediction" if side == "pred" else "truth")
     mine = {f.name for f in fields(rule)}
     chosen: dict[str, Any] = {}
     for other in (rule, *TASKS.values()):
@@ -140,13 +126,14 @@ def chosen_options(args: argparse.Namespace, task: str) -> dict[str, Any]:
                 continue
             if name not in mine:
                 args.parser.error(f"{_flag(name, about)} is no option of the {task} task")
-            chosen[name] = tuple(v for v in value if v is not None) if isinstance(value, list) else value
+            chosen[name] = _value(value)
     for name, about in options(rule).items():
         other_name = about.metadata["needs"]
         if name in chosen and other_name and other_name not in chosen:
             needed = _flag(other_name, options(rule)[other_name])
             args.parser.error(f"{_flag(name, about)} has no effect without {needed}")
     with as_usage(args):
+        Reading(args.pred, args.gt, **reading_options(args)).require_use(reads_of(task))
         rule(**chosen)
     maps = {"map_truth": args.map_gt or args.map, "map_prediction": args.map_pred or args.map}
     if any(maps.values()) and "map_truth" not in mine:
@@ -160,15 +147,20 @@ def _flag(name: str, about: Any) -> str:
     return flag
 
 
+def _value(given: Any) -> Any:
+    """What the library takes of an option's words."""
+    return tuple(v for v in given if v is not None) if isinstance(given, list) else given
+
+
 def reading_options(args: argparse.Namespace) -> dict[str, Any]:
-    """How the two sides are read."""
-    names = ("classes", "missing", "pred_format", "gt_format", "pred_suffix", "gt_suffix")
-    return {name: getattr(args, name) for name in names}
+    """How the two sides are read, as far as it was said."""
+    given = {name: getattr(args, name) for name in options(Reading) if name not in ("pred", "gt")}
+    return {name: _value(value) for name, value in given.items() if value is not None}
 
 
 def run(args: argparse.Namespace) -> int:
     """Score, print, save."""
-    task = args.task or task_at(args.gt)
+    task = args.task or task_at(args.gt, args.gt_suffix or "")
     given = chosen_options(args, task)
     if args.out and Path(args.out).is_file():
         raise SegevalError("is a file, not a folder", file=args.out, remedy="give --out a folder")

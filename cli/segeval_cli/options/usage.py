@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import functools
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from segeval.errors import SegevalError
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -18,14 +22,24 @@ def as_usage(args: argparse.Namespace) -> Iterator[None]:
         args.parser.error(str(error))
 
 
+def parsed(parse: Callable[[str], T]) -> Callable[[str], T]:
+    """A type for argparse: what the library's `parse` makes of a word."""
+
+    @functools.wraps(parse, updated=())
+    def made(text: str) -> T:
+        try:
+            return parse(text)
+        except SegevalError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return made
+
+
 def checked(check: Callable[[str], object]) -> Callable[[str], str]:
     """A type for argparse: the word itself, if the library's `check` takes it."""
 
     def word(text: str) -> str:
-        try:
-            check(text)
-        except SegevalError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
+        parsed(check)(text)
         return text
 
     return word
@@ -45,10 +59,9 @@ def at_least(least: int) -> Callable[[str], int]:
 
 def class_list(text: str) -> str:
     """A type for argparse: a file of classes, which is read later, or their number, which is looked at now."""
-    from segeval.samples.taxonomy import Taxonomy
+    from segeval.readers import classes
 
-    word = text.strip()
-    return checked(lambda _: Taxonomy.of_count(int(word)))(text) if word.isdecimal() else text
+    return parsed(classes.class_list)(text)
 
 
 def require_one_of(args: argparse.Namespace, option: str, names: Iterable[str], known: Iterable[str]) -> None:

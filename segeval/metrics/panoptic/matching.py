@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from segeval.errors import SegevalError
 from segeval.metrics.panoptic.maps import colours, overlaps, require_agreement
 from segeval.samples.labels import crc_of
-from segeval.samples.pairs import Counted, Key, Pair
+from segeval.samples.pairs import CountedOverlaps, Key, Pair
 from segeval.samples.panoptic import Segments
 from segeval.samples.taxonomy import Taxonomy, positions
 
@@ -23,7 +23,7 @@ class Meeting(NamedTuple):
     """One image: how its two maps overlap, and the segments of both; the maps themselves are gone."""
 
     key: Key
-    counted: Counted
+    counted: CountedOverlaps
     truth: Segments
     prediction: Segments
     truth_file: str | None
@@ -86,9 +86,9 @@ def meet(pair: Pair) -> Meeting:
     """
     truth, prediction = pair.truth, pair.prediction
     counted = truth.pixels
-    if not isinstance(counted, Counted):
+    if not isinstance(counted, CountedOverlaps):
         columns = overlaps(pair)
-        counted = Counted(truth.pixels.shape[:2], crc_of(colours(truth.pixels)), *columns)
+        counted = CountedOverlaps(truth.pixels.shape[:2], crc_of(colours(truth.pixels)), *columns)
     return Meeting(pair.key, counted, truth.segments, prediction.segments, pair.truth_file, pair.prediction_file)
 
 

@@ -27,7 +27,7 @@ from segeval.results.figures import Figure
 from segeval.results.result import Result
 from segeval.results.signature import Signature
 from segeval.samples.labels import NOTHING, as_labels, crc_of, require_same_size, resize_nearest, smallest
-from segeval.samples.pairs import Counted, Key, NoPrediction, Pair
+from segeval.samples.pairs import CountedOverlaps, Key, NoPrediction, Pair
 from segeval.samples.taxonomy import Taxonomy, positions
 from segeval.version import __version__
 
@@ -160,7 +160,7 @@ class SemanticIoU(Metric):
         cuts: list[int] = []
         for pair in pairs:
             counted = pair.truth
-            if not isinstance(counted, Counted):
+            if not isinstance(counted, CountedOverlaps):
                 truth, prediction, cut = self.label_maps(pair)
                 counted = _count(truth, prediction, cut)
                 if self.diagnose:
@@ -190,7 +190,7 @@ class SemanticIoU(Metric):
         SegevalError
             For all that `observe` refuses.
         """
-        if not isinstance(pair.truth, Counted):
+        if not isinstance(pair.truth, CountedOverlaps):
             pair = pair._replace(truth=_count(*self.label_maps(pair)), prediction=None)
         image = np.zeros(len(pair.truth.pixels), np.int32)
         self.classes_of(pair.truth.truth, "truth", image, [pair.key], [pair.truth_file])
@@ -454,7 +454,7 @@ class SemanticIoU(Metric):
         return found
 
 
-def _count(truth: NDArray[Any], prediction: NDArray[Any], cut: int = NOT_CUT) -> Counted:
+def _count(truth: NDArray[Any], prediction: NDArray[Any], cut: int = NOT_CUT) -> CountedOverlaps:
     """What overlaps in two label maps of one size."""
     from segeval.kernels.counting import confusion
 
@@ -463,4 +463,4 @@ def _count(truth: NDArray[Any], prediction: NDArray[Any], cut: int = NOT_CUT) ->
     else:
         columns = confusion.confusion_rows_any(truth.ravel(), prediction.ravel())
     height, width = truth.shape
-    return Counted((height, width), crc_of(smallest(truth)), *columns, cut)
+    return CountedOverlaps((height, width), crc_of(smallest(truth)), *columns, cut)

@@ -19,14 +19,6 @@ from segeval.storage.json_files import integer, read_bytes, read_json
 from segeval.storage.mounts import present
 
 
-def is_panoptic(data: Any) -> bool:
-    """Whether a JSON lists segments."""
-    if not isinstance(data, dict) or not isinstance(data.get("annotations"), list):
-        return False
-    listed = data["annotations"]
-    return bool(listed) and isinstance(listed[0], dict) and "segments_info" in listed[0]
-
-
 def _last(name: str) -> str:
     return PureWindowsPath(name).name  # whose separators are both slashes
 
@@ -106,7 +98,7 @@ class CocoPanoptic:
     folder: Path
     entries: dict[Key, dict[str, Any]]
     side: str
-    categories: Taxonomy | None = None
+    taxonomy: Taxonomy | None = None
     void: tuple[int, ...] = (0,)
     by_id: bool = True
     way: int = 0
@@ -154,8 +146,8 @@ class CocoPanoptic:
         else:
             there = (w for w, named in enumerate(_WAYS) if (folder / named(first)).is_file())
             way = next(there, 0)
-        categories = taxonomy_of_categories(data["categories"], path) if "categories" in data else None
-        return cls(path, folder, entries, side, categories, void, way=way)
+        taxonomy = taxonomy_of_categories(data["categories"], path) if "categories" in data else None
+        return cls(path, folder, entries, side, taxonomy, void, way=way)
 
     def keys(self) -> Sequence[Key]:
         """The image ids, in the order of the JSON."""

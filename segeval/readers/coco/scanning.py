@@ -8,6 +8,7 @@ from __future__ import annotations
 import codecs
 import json
 import mmap
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -175,44 +176,77 @@ def _wider(array: NDArray[Any], size: int) -> NDArray[Any]:
     return out
 
 
-def _scan_tables(source: Mapped, masks: bool) -> InstancesFile | None:
-    """Walk the top level of an instances JSON; None on a surprise."""
-    from segeval.kernels.decoding.json_tokens import following, skip, string
+def members(text: NDArray[np.uint8], at: int, take: Callable[[str, int], int]) -> int:
+    """Go along the members of the object at a place; returns the place behind it, or -1 on a surprise.
 
-    text = source.bytes
-    found: dict[str, Any] = {}
-    character, at = following(text, 0)
+    Parameters
+    ----------
+    text
+        The bytes of a JSON.
+    at
+        Where the object is.
+    take
+        Is given each member's name and the place of its value, and returns the place behind that; -1 ends the walk.
+    """
+    from segeval.kernels.decoding.json_tokens import following, string
+
+    character, at = following(text, at)
     if character != ord("{"):
-        return None
+        return -1
     while True:
         character, at = following(text, at + 1)
         end, plain = string(text, at + 1) if character == ord('"') else (-1, False)
         if end < 0 or not plain:
-            return None
+            return -1
         name = text[at + 1 : end].tobytes().decode()
         character, at = following(text, end + 1)
-        if character != ord(":") or name in found:
-            return None
+        if character != ord(":"):
+            return -1
         _, at = following(text, at + 1)
+        at = take(name, at)
+        if at < 0:
+            return -1
+        character, at = following(text, at)
+        if character == ord("}"):
+            return int(at) + 1
+        if character != ord(","):
+            return -1
+
+
+def value_at(text: NDArray[np.uint8], at: int) -> tuple[Any, int]:
+    """The value at a place, and the place behind it, or -1 on a surprise."""
+    from segeval.kernels.decoding.json_tokens import skip
+
+    end = int(skip(text, at))
+    try:
+        return (None, -1) if end < 0 else (json.loads(text[at:end].tobytes()), end)
+    except ValueError:
+        return None, -1
+
+
+def _scan_tables(source: Mapped, masks: bool) -> InstancesFile | None:
+    """The tables of an instances JSON, by a walk along its top level; None on a surprise."""
+    from segeval.kernels.decoding.json_tokens import skip
+
+    text = source.bytes
+    found: dict[str, Any] = {}
+
+    def take(name: str, at: int) -> int:
+        if name in found:
+            return -1
+        found[name] = None
         if name in ("images", "annotations"):
             scanned = scan_records(source, at, masks and name == "annotations")
             if scanned is None:
-                return None
+                return -1
             found[name], at = scanned
-        else:
-            begin, at = at, skip(text, at)
-            if at < 0:
-                return None
-            try:
-                found[name] = json.loads(text[begin:at].tobytes()) if name == "categories" else None
-            except ValueError:
-                return None
-        character, at = following(text, at)
-        if character == ord("}"):
-            break
-        if character != ord(","):
-            return None
-    whole = at == len(text) - 1 and {"images", "annotations", "categories"} <= found.keys()
+            return at
+        if name == "categories":
+            found[name], at = value_at(text, at)
+            return at
+        return int(skip(text, at))
+
+    whole = members(text, 0, take) == len(text) and {"images", "annotations", "categories"} <= found.keys()
     if not whole or not isinstance(found["categories"], list):
         return None
     return InstancesFile(found["images"], found["annotations"], found["categories"])

@@ -1,22 +1,21 @@
-"""What a COCO JSON says beside its annotations: images, categories, licences; the annotations are passed over."""
+"""What a COCO JSON is, and what it says beside its annotations: images, categories, licences."""
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
 
 from segeval.errors import SegevalError
 from segeval.readers.coco.panoptic import find_json
-from segeval.readers.coco.scanning import Mapped
+from segeval.readers.coco.scanning import Mapped, members, value_at
 from segeval.samples.pairs import Key
 from segeval.storage.json_files import read_json
 from segeval.storage.remote import located
 
 
 def read_tables(path: Path) -> dict[str, Any]:
-    """The members of a COCO JSON but its annotations.
+    """The members of a COCO JSON but its annotations, which are passed over.
 
     Raises
     ------
@@ -35,38 +34,73 @@ def read_tables(path: Path) -> dict[str, Any]:
 
 def _scan(source: Mapped) -> dict[str, Any] | None:
     """The members, by a walk along the top level; None on a surprise."""
-    from segeval.kernels.decoding.json_tokens import following, skip, string
+    from segeval.kernels.decoding.json_tokens import skip
 
     text = source.bytes
     found: dict[str, Any] = {}
-    character, at = following(text, 0)
-    if character != ord("{"):
-        return None
-    while True:
-        character, at = following(text, at + 1)
-        end, plain = string(text, at + 1) if character == ord('"') else (-1, False)
-        if end < 0 or not plain:
-            return None
-        name = text[at + 1 : end].tobytes().decode()
-        character, at = following(text, end + 1)
-        if character != ord(":"):
-            return None
-        _, begin = following(text, at + 1)
-        at = skip(text, begin)
-        if at < 0:
-            return None
-        if name == "annotations":
-            source.release(begin, at)
-        else:
-            try:
-                found[name] = json.loads(text[begin:at].tobytes())
-            except ValueError:
-                return None
-        character, at = following(text, at)
-        if character == ord("}"):
-            return found if at == len(text) - 1 else None
-        if character != ord(","):
-            return None
+
+    def take(name: str, at: int) -> int:
+        if name != "annotations":
+            found[name], at = value_at(text, at)
+            return at
+        end = int(skip(text, at))
+        source.release(at, end)
+        return end
+
+    return found if members(text, 0, take) == len(text) else None
+
+
+def form_of_json(path: Path) -> str:
+    """The form of a COCO JSON, a name of ``FORMATS``, or nothing; its first annotation tells, and is all that is read.
+
+    Raises
+    ------
+    SegevalError
+        If the file can't be read, or is no JSON.
+    """
+    source = Mapped(path)
+    form = _scanned_form(source) if source.closed else None
+    if form is not None:
+        return form
+    data = read_json(path)
+    if isinstance(data, list):
+        return "coco-results"
+    listed = data.get("annotations") if isinstance(data, dict) else None
+    if not isinstance(listed, list):
+        return ""
+    first = listed[0] if listed else None
+    return "coco-panoptic" if isinstance(first, dict) and "segments_info" in first else "coco-instances"
+
+
+def _scanned_form(source: Mapped) -> str | None:
+    """The form, by a walk as far as the first annotation; None on a surprise."""
+    from segeval.kernels.decoding.json_tokens import following, skip
+
+    text = source.bytes
+    forms: list[str] = []
+    names: list[str] = []
+
+    def first(name: str, at: int) -> int:
+        names.append(name)
+        return int(skip(text, at))
+
+    def take(name: str, at: int) -> int:
+        if name != "annotations":
+            return int(skip(text, at))
+        character, begin = following(text, at + 1)
+        if text[at] != ord("["):
+            forms.append("")
+        elif character != ord("{"):
+            forms.append("coco-instances")
+        elif members(text, begin, first) > 0:
+            forms.append("coco-panoptic" if "segments_info" in names else "coco-instances")
+        return -1
+
+    if following(text, 0)[0] == ord("["):
+        return "coco-results"
+    if members(text, 0, take) == len(text):
+        return ""
+    return forms[0] if forms else None
 
 
 def image_entries(tables: dict[str, Any]) -> dict[Key, dict[str, Any]]:

@@ -25,6 +25,9 @@ from segeval.storage.mounts import present
 # Ids are class * 1000 + instance where there is more than one class.
 DIVISOR = 1000
 
+# The one class of instances where none is named.
+OBJECT = Taxonomy((0,), ("object",))
+
 _NPZ_FIELDS = ("masks", "rle", "labels", "scores", "boxes", "size")
 
 

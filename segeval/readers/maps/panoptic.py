@@ -35,7 +35,8 @@ class CodedPanoptic:
     side: str
     channels: bool
     void: tuple[int, ...]
-    things: frozenset[int] = frozenset()
+    taxonomy: Taxonomy | None = None
+    cautions: tuple[Caution, ...] = ()
     single: bool = False
     by_id: bool = False
 
@@ -55,6 +56,13 @@ class CodedPanoptic:
     def file(self, key: Key) -> str:
         """The path."""
         return str(self.files[str(key)])
+
+    @property
+    def things(self) -> list[int]:
+        """The classes that are things, where that is known."""
+        if self.taxonomy is None or self.taxonomy.things is None:
+            return []
+        return [i for i, thing in zip(self.taxonomy.ids, self.taxonomy.things, strict=True) if thing]
 
     def values(self, key: Key) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """The map, its distinct values, and their classes and instances.
@@ -93,7 +101,7 @@ class CodedPanoptic:
             void |= classes == 0
             crowd = instances == CROWD
         else:
-            crowd = (instances == 0) & np.isin(classes, list(self.things))
+            crowd = (instances == 0) & np.isin(classes, self.things)
         above = 1 + max((0, *self.void))
         highest = int(distinct.max()) + above
         if highest > LARGEST_LABEL:
@@ -125,21 +133,13 @@ class CodedPanoptic:
         return found, things
 
 
-def infer_taxonomy(truth: CodedPanoptic, given: Taxonomy | None) -> tuple[CodedPanoptic, Taxonomy, tuple[Caution, ...]]:
-    """Tell things from stuff by the truth, unless the classes say; predictions never decide.
+def with_things(truth: CodedPanoptic, given: Taxonomy | None) -> CodedPanoptic:
+    """A truth that tells things from stuff by its pixels, unless the classes say; predictions never decide.
 
-    Returns
-    -------
-    truth
-        The reader, knowing its things.
-    taxonomy
-        With `things` set.
-    cautions
-        What was inferred.
+    Its taxonomy has `things` set, and its cautions say what was inferred.
     """
     if given is not None and given.things is not None:
-        things = frozenset(i for i, thing in zip(given.ids, given.things, strict=True) if thing)
-        return replace(truth, things=things), given, ()
+        return replace(truth, taxonomy=given)
     found, with_instances = truth.survey()
     notes = []
     if given is None:
@@ -151,8 +151,7 @@ def infer_taxonomy(truth: CodedPanoptic, given: Taxonomy | None) -> tuple[CodedP
             text = "the truth holds the class 255: if it is void, give --void 0 255"
             notes.append(Caution("class-255", text))
         given = Taxonomy(ids)
-    things = frozenset(with_instances)
-    shown = ", ".join(n for i, n in zip(given.ids, given.names, strict=True) if i in things) or "none"
+    shown = ", ".join(n for i, n in zip(given.ids, given.names, strict=True) if i in with_instances) or "none"
     notes.append(Caution("things-inferred", f"things are the classes with instances in the truth: {shown}"))
-    taxonomy = replace(given, things=tuple(i in things for i in given.ids))
-    return replace(truth, things=things), taxonomy, tuple(notes)
+    taxonomy = replace(given, things=tuple(i in with_instances for i in given.ids))
+    return replace(truth, taxonomy=taxonomy, cautions=tuple(notes))

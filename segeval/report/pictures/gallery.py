@@ -44,7 +44,7 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class Entry:
+class GalleryEntry:
     """One image of the gallery."""
 
     name: str
@@ -62,7 +62,7 @@ class Group:
     """Images that are shown for one reason."""
 
     title: str
-    entries: tuple[Entry, ...]
+    entries: tuple[GalleryEntry, ...]
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ def gallery(
             files.append(None)
             remarks.append(f"No pictures of {s.name}: {error}.")
     choices = choose(systems, comparison, figures)
-    groups: dict[str, list[Entry]] = {}
+    groups: dict[str, list[GalleryEntry]] = {}
     left = room
     skipped = 0
     # The first of every group first, so that a full page has some of each.
@@ -165,7 +165,7 @@ def gallery(
     for c in choices:
         order[c.group] = order.get(c.group, -1) + 1
         ranked.append((order[c.group], len(ranked), c))
-    made: dict[int, Entry] = {}
+    made: dict[int, GalleryEntry] = {}
     for _, place, c in sorted(ranked, key=lambda r: r[:2]):
         entry = _entry(c, systems, files, taxonomy, colours, photos)
         size = len(entry.photo) + sum(len(p.uri) + MARKUP for p in entry.panels) + MARKUP
@@ -189,7 +189,7 @@ def _entry(
     taxonomy: Taxonomy,
     colours: Sequence[Colour],
     photos: Photos | None,
-) -> Entry:
+) -> GalleryEntry:
     name = printable(str(choice.key))
     seen: list[tuple[int, Layers]] = []
     gone = []
@@ -203,7 +203,7 @@ def _entry(
         except SegevalError as error:
             gone.append(f"{s.name}: {error}" if len(systems) > 1 else str(error))
     if not seen:
-        return Entry(name, choice.why, gone="; ".join(gone) or "its files are gone")
+        return GalleryEntry(name, choice.why, gone="; ".join(gone) or "its files are gone")
     height, width = seen[0][1].truth.shape
     if photos is not None and (image := photos.load(name, height, width)) is not None:
         photo = encode_photo(image, height, width)
@@ -219,7 +219,7 @@ def _entry(
         uri = encode_layer(paint_errors(layers.errors, layers.truth_lines))
         panels.append(Panel(f"{title}errors", uri, f"errors of {name} by {systems[k].name}", k, "errors"))
     legend = _legend([layers for _, layers in seen], taxonomy, colours)
-    return Entry(name, choice.why, tuple(panels), legend, photo, width, height, "; ".join(gone))
+    return GalleryEntry(name, choice.why, tuple(panels), legend, photo, width, height, "; ".join(gone))
 
 
 def _legend(layers: Sequence[Layers], taxonomy: Taxonomy, colours: Sequence[Colour]) -> tuple[tuple[str, str], ...]:
@@ -251,4 +251,14 @@ def error_legend(reads: str) -> list[tuple[str, str]]:
     return [("#{:02x}{:02x}{:02x}".format(*ERROR_COLOURS[kind]), text) for kind, text in words.items()]
 
 
-__all__ = ["Entry", "Group", "ImageFigures", "Panel", "choose", "error_legend", "figures_of", "gallery", "has_images"]
+__all__ = [
+    "GalleryEntry",
+    "Group",
+    "ImageFigures",
+    "Panel",
+    "choose",
+    "error_legend",
+    "figures_of",
+    "gallery",
+    "has_images",
+]

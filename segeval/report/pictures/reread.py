@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,8 @@ from segeval.metrics.semantic.rule import SemanticIoU
 from segeval.metrics.tasks import TASKS
 from segeval.readers.coco.tables import file_stem, image_entries, read_tables
 from segeval.readers.pairing import PairedSource, is_hidden, plain_name
-from segeval.readers.sources import open_instance, open_panoptic, open_semantic
+from segeval.readers.reading import Reading
+from segeval.readers.sources import open_pairs
 from segeval.report.pictures.instance_layers import instance_layers
 from segeval.report.pictures.layers import Layers, panoptic_layers, semantic_layers
 from segeval.results.result import Result
@@ -25,8 +25,6 @@ from segeval.samples.pairs import Key
 from segeval.samples.taxonomy import Taxonomy
 
 PHOTOS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
-
-_READING = ("missing", "pred_format", "gt_format", "pred_suffix", "gt_suffix")
 
 
 class Files:
@@ -46,33 +44,26 @@ class Files:
     """
 
     def __init__(self, result: Result, taxonomy: Taxonomy) -> None:
-        try:
-            pred, gt = (Path(str(result.provenance[side])) for side in ("pred", "gt"))
-        except KeyError:
-            raise SegevalError("the run does not say where its files are", remedy="score from paths") from None
-        options: Mapping[str, Any] = result.provenance.get("options", {})
-        reading = {name: options[name] for name in _READING if name in options}
         self.rule: Metric = result.metric
+        panoptic = self.rule.reads == "panoptic"
+        reading = Reading.of_run(result.provenance, taxonomy if panoptic else self.rule.taxonomy)
         # What a package's rule reads is shown by our own rule of the same images.
         own: Any = TASKS[self.rule.reads]
         self.shown: Any = self.rule if isinstance(self.rule, own) else own()
         self.taxonomy = taxonomy
         self.least = 0.0
-        self.source: PairedSource
         self.names: dict[Key, str] = {}
-        if isinstance(self.shown, SemanticIoU):
-            self.source = open_semantic(pred, gt, taxonomy=self.rule.taxonomy, **reading)
-        elif isinstance(self.shown, InstanceAP):
-            self.source = open_instance(pred, gt, taxonomy=self.rule.taxonomy, iou=self.shown.iou, **reading)
+        if panoptic:
+            self.shown = replace(self.shown, taxonomy=taxonomy)
+        void, masks = self.shown.void_values if panoptic else None, getattr(self.shown, "iou", "segm") != "bbox"
+        self.source: PairedSource = open_pairs(reading, self.rule.reads, void=void, masks=masks)
+        if isinstance(self.shown, InstanceAP):
             rows = self.rule.per_image(result.tally) if result.tally is not None else []
             self.least = float(rows[0].get("score", 0.0)) if rows else 0.0
             self.shown = replace(self.shown, diagnose=True)
             if self.source.truth.by_id:
-                entries = image_entries(read_tables(gt))
+                entries = image_entries(read_tables(Path(reading.gt)))
                 self.names = {key: stem for key, entry in entries.items() if (stem := file_stem(entry))}
-        else:
-            self.shown = replace(self.shown, taxonomy=taxonomy)
-            self.source = open_panoptic(pred, gt, taxonomy=taxonomy, void=self.shown.void_values, **reading)
         tally = result.tally
         self.digests = {} if tally is None else dict(zip(tally.keys, tally.digests.tolist(), strict=True))
 

@@ -27,7 +27,7 @@ from segeval.metrics.semantic.channels import (
     undefined_logits,
 )
 from segeval.samples.labels import NOTHING
-from segeval.samples.pairs import Counted, Key, Pair
+from segeval.samples.pairs import CountedOverlaps, Key, Pair
 from segeval.samples.panoptic import PanopticMap, Segments, make_segments
 from segeval.scoring.batches import Image, panoptic_parts
 from segeval.scoring.device.crc import crc_of_rows
@@ -96,13 +96,13 @@ class SemanticCounts:
         return pairs
 
 
-def _counted(shape: tuple[int, int], crc: int, table: NDArray[Any], truth: Any, prediction: Any) -> Counted:
+def _counted(shape: tuple[int, int], crc: int, table: NDArray[Any], truth: Any, prediction: Any) -> CountedOverlaps:
     """The entries of a table that are not zero, sorted by the names of rows and columns."""
     rows, columns = np.nonzero(table)
     pixels = table[rows, columns].astype(np.int64)
     rows, columns = truth[rows], prediction[columns]
     order = np.lexsort((columns, rows))
-    return Counted(shape, crc, rows[order], columns[order], pixels[order])
+    return CountedOverlaps(shape, crc, rows[order], columns[order], pixels[order])
 
 
 def count_semantic(rule: Any, prediction: Tensor, truth: Tensor) -> tuple[int, SemanticCounts] | None:

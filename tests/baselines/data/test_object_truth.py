@@ -117,7 +117,7 @@ def test_things_that_share_pixels_are_no_panoptic_truth() -> None:
 
 
 def test_scenes_score_as_their_own_writer_has_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from segeval.scenes.writers import write_scenes
+    from tests.given.scenes import write_scenes
 
     truth = export_truth(open_objects("scenes:4", "train"), tmp_path / "truth")
     write_scenes(tmp_path / "scenes", 4, seed=1000)
