@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
-from segeval.errors import SegevalError
+from segeval.errors import SegevalError, nearest
 from segeval.samples.taxonomy import Taxonomy
 from segeval_baselines import recipes
 from segeval_baselines.networks.deeplab import DeepLabV3, DeepLabV3Plus
@@ -242,11 +241,9 @@ def architecture(name: str) -> Architecture:
     SegevalError
         For an unknown name, with the nearest one.
     """
-    if name in MODELS:
-        return MODELS[name]
-    near = difflib.get_close_matches(name, MODELS, 1)
-    hint = f"did you mean {near[0]}?" if near else f"models are {', '.join(MODELS)}"
-    raise SegevalError(f"there is no model {name!r}", remedy=hint)
+    if name not in MODELS:
+        raise SegevalError(f"there is no model {name!r}", remedy=nearest(name, MODELS, "models are"))
+    return MODELS[name]
 
 
 def preset_of(name: str, preset: str) -> Preset:

@@ -52,7 +52,7 @@ REFERENCES = {
 
 
 @dataclass(frozen=True)
-class Counted:
+class CountedReference:
     """A counted reference: the class of each cell, and the size that places refer to."""
 
     rule: Reference
@@ -64,7 +64,7 @@ class Counted:
         return self.best[_cells(self.rule, self.size, image)]
 
 
-def count(name: str, samples: Samples) -> Counted:
+def count(name: str, samples: Samples) -> CountedReference:
     """Count a reference on a training split.
 
     Raises
@@ -90,7 +90,7 @@ def count(name: str, samples: Samples) -> Counted:
     colours = places.sum(axis=0)
     colours = np.where(colours.sum(axis=-1, keepdims=True) > 0, colours, colours.sum(axis=0))
     places = np.where(places.sum(axis=-1, keepdims=True) > 0, places, colours)
-    return Counted(rule, size, places.argmax(axis=-1).reshape(-1).astype(np.uint8))
+    return CountedReference(rule, size, places.argmax(axis=-1).reshape(-1).astype(np.uint8))
 
 
 def _cells(rule: Reference, size: tuple[int, int], image: NDArray[np.uint8]) -> NDArray[np.int64]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from segeval.errors import SegevalError
+from segeval.errors import SegevalError, nearest
 from segeval_baselines.prediction.references import OBJECT_REFERENCES, REFERENCES
 from segeval_baselines.recipes import Recipe
 from segeval_baselines.training.jobs import Budget, Job
@@ -133,7 +132,7 @@ class Suite:
         for member in self.members:
             if member.name == name:
                 return member
-        raise SegevalError(f"{self.name} has no member {name!r}", remedy=nearest(name, [m.name for m in self.members]))
+        raise SegevalError(f"{self.name} has no member {name!r}", remedy=nearest(name, (m.name for m in self.members)))
 
     def has_label_maps(self, data: DataSet) -> bool:
         """Whether semantic networks are scored on a data set."""
@@ -147,9 +146,3 @@ class Suite:
 def task_of(reference: str) -> str:
     """Which score a reference gets."""
     return "semantic" if reference in REFERENCES else OBJECT_REFERENCES[reference][0]
-
-
-def nearest(word: str, known: list[str]) -> str:
-    """A remedy for a name that isn't known."""
-    near = difflib.get_close_matches(word, known, 1)
-    return f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"

@@ -10,12 +10,12 @@ from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from segeval.errors import SegevalError
+from segeval.errors import SegevalError, nearest
 from segeval_baselines.data.samples import SPLITS
 from segeval_baselines.prediction.references import OBJECT_REFERENCES, REFERENCES
 from segeval_baselines.prediction.watershed import METHODS
 from segeval_baselines.recipes import Recipe
-from segeval_baselines.suite.form import DataSet, Member, Suite, nearest, task_of
+from segeval_baselines.suite.form import DataSet, Member, Suite, task_of
 from segeval_baselines.zoo import architecture, build, preset_of
 
 T = TypeVar("T")
@@ -49,7 +49,7 @@ def read_suite(name: str | Path, given: Iterable[str] = ()) -> Suite:
     """
     path = shipped().get(str(name), Path(name))
     if not path.is_file():
-        raise SegevalError(f"there is no suite {str(name)!r}", remedy=nearest(str(name), list(shipped())))
+        raise SegevalError(f"there is no suite {str(name)!r}", remedy=nearest(str(name), shipped()))
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -126,7 +126,7 @@ def _member(table: Mapping[str, Any], data: Mapping[str, DataSet]) -> Member:
     made = _made(Member, named, f"member {named['name']!r}")
     _require_name(made.name)
     if made.data not in data:
-        raise SegevalError(f"there is no data {made.data!r}", remedy=nearest(made.data, list(data)))
+        raise SegevalError(f"there is no data {made.data!r}", remedy=nearest(made.data, data))
     if not made.seeds or len(set(made.seeds)) < len(made.seeds) or min(made.seeds) < 0:
         raise SegevalError(f"{made.name} has no usable seeds", remedy="give different whole numbers from 0")
     if made.iterations < 1:
@@ -136,7 +136,7 @@ def _member(table: Mapping[str, Any], data: Mapping[str, DataSet]) -> Member:
         raise SegevalError(text, remedy="give validations = 0, or score test")
     preset_of(made.model, made.preset)
     if made.instances and made.instances not in METHODS:
-        raise SegevalError(f"{made.instances!r} separates no instances", remedy=nearest(made.instances, list(METHODS)))
+        raise SegevalError(f"{made.instances!r} separates no instances", remedy=nearest(made.instances, METHODS))
     if made.instances and architecture(made.model).task != "semantic":
         raise SegevalError(f"{made.name} finds instances by itself", remedy="leave out instances")
     _require_known(made.recipe, [f.name for f in fields(Recipe)], f"the recipe of {made.name}")

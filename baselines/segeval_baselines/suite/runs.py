@@ -24,7 +24,7 @@ from segeval_baselines.prediction.labels import fingerprint as fingerprint_of_we
 from segeval_baselines.recipes import Recipe
 from segeval_baselines.suite.form import Member
 from segeval_baselines.suite.kinds import Splits, scored_by
-from segeval_baselines.suite.ledger import Ledger, Record, Step, digest_of_files
+from segeval_baselines.suite.ledger import Ledger, Step, StepRecord, digest_of_files
 from segeval_baselines.training.history import read_history
 from segeval_baselines.training.jobs import Job
 from segeval_baselines.training.loop import train
@@ -101,7 +101,7 @@ class Run:
         """Its training."""
         return self.member.job(self.splits.data, self.seed, self.device)
 
-    def steps(self, records: Mapping[str, Record]) -> list[Step]:
+    def steps(self, records: Mapping[str, StepRecord]) -> list[Step]:
         """The steps in order, with their inputs as far as they are known from the records of the steps before."""
         made = records.get("predict")
         output = made.output if made else ""
@@ -141,7 +141,7 @@ class Run:
             inputs["weights"] = _digest_of_file(Path(job.weights))
         return inputs
 
-    def _train_step(self, record: Record | None) -> Step:
+    def _train_step(self, record: StepRecord | None) -> Step:
         checkpoint = self.training / str(record.costs.get("checkpoint") if record else BEST)
         return Step("train", self._training_inputs(), checkpoint.is_file, self._train)
 
@@ -167,7 +167,7 @@ class Run:
 
     # ---- predict ---------------------------------------------------------------------------------------------
 
-    def _predict_step(self, trained: Record | None) -> Step:
+    def _predict_step(self, trained: StepRecord | None) -> Step:
         inputs = {"images": self.splits.fingerprint()}
         if self.member.reference:
             inputs |= {"reference": self.member.reference, "data": self.splits.fingerprint("train")}
@@ -226,7 +226,7 @@ class Run:
                 continue
             resume = step.begun(record)
             say(f"seed {self.seed}: {step.name}{' goes on' if resume else ''}")
-            self.ledger.write(step.name, Record(step.digest, costs=record.costs if resume and record else {}))
+            self.ledger.write(step.name, StepRecord(step.digest, costs=record.costs if resume and record else {}))
             spent = float(record.costs.get("cpu_seconds", 0.0)) if resume and record else 0.0
             cpu, wall = time.process_time(), time.monotonic()
             output, costs = step.run(resume)
@@ -234,7 +234,7 @@ class Run:
                 "cpu_seconds": round(spent + time.process_time() - cpu, 2),
                 "wall_seconds": round(time.monotonic() - wall, 2),
             }
-            self.ledger.write(step.name, Record(step.digest, done=True, output=output, costs={**costs, **used}))
+            self.ledger.write(step.name, StepRecord(step.digest, done=True, output=output, costs={**costs, **used}))
 
     def result(self) -> Result:
         """The score."""

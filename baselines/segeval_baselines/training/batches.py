@@ -62,7 +62,7 @@ def run_ahead(make: Callable[[int], Callable[[], T]], start: int, threads: int) 
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-class Order:
+class EpochOrder:
     """The key at each place of an endless sequence: each epoch is a fresh permutation.
 
     Parameters
@@ -127,7 +127,7 @@ class Stream:
     ) -> None:
         self.samples, self.recipe, self.seed, self.border = samples, recipe, seed, border
         self.slots = range(rank, recipe.batch, size)
-        self._order = Order(samples.keys(), seed)
+        self._order = EpochOrder(samples.keys(), seed)
         self._kept: Kept[Weighted] = Kept(self._load, lambda kept: kept.nbytes)
         self.target: Size = recipe.crop or self._kept[self._order.keys[0]].sample.labels.shape
 

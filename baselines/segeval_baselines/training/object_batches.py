@@ -14,22 +14,22 @@ from torch import Tensor
 from segeval_baselines.data.augment import jitter, read_bilinear, read_nearest, scaled_size, view_grid
 from segeval_baselines.data.objects import ObjectSample, ObjectSamples
 from segeval_baselines.data.samples import VOID
-from segeval_baselines.detection.targets import Target
+from segeval_baselines.detection.targets import DetectionTarget
 from segeval_baselines.layers.blocks import Size
 from segeval_baselines.ops.boxes import mask_boxes
 from segeval_baselines.recipes import Recipe
-from segeval_baselines.training.batches import Kept, Order, run_ahead
+from segeval_baselines.training.batches import EpochOrder, Kept, run_ahead
 
 
 class ObjectBatch(NamedTuple):
     """Images (N, 3, h, w) in [0, 1], their objects, and class positions (N, h, w) of int64 where they are known."""
 
     images: Tensor
-    targets: tuple[Target, ...]
+    targets: tuple[DetectionTarget, ...]
     semantic: Tensor | None
 
 
-class Packed(NamedTuple):
+class PackedSample(NamedTuple):
     """A sample as it is kept: maps of object numbers instead of a mask each.
 
     Attributes
@@ -55,7 +55,7 @@ class Packed(NamedTuple):
         return self.image.nbytes + self.layers.nbytes + (0 if self.semantic is None else self.semantic.nbytes)
 
 
-def pack(sample: ObjectSample) -> Packed:
+def pack(sample: ObjectSample) -> PackedSample:
     """Leave crowds and empty masks out, and draw the other objects into as few layers as a greedy choice finds."""
     kept = ~sample.crowd & sample.masks.any(axis=(1, 2))
     masks, labels = sample.masks[kept], sample.labels[kept]
@@ -64,7 +64,7 @@ def pack(sample: ObjectSample) -> Packed:
         layers = [np.zeros(depth.shape, np.int16)]
         if len(masks):
             layers[0] = np.where(depth > 0, masks.argmax(axis=0) + 1, 0).astype(np.int16)
-        return Packed(sample.image, np.stack(layers), labels, sample.semantic)
+        return PackedSample(sample.image, np.stack(layers), labels, sample.semantic)
     layers = []
     for number, mask in enumerate(masks, 1):
         for layer in layers:
@@ -73,10 +73,10 @@ def pack(sample: ObjectSample) -> Packed:
                 break
         else:
             layers.append(np.where(mask, number, 0).astype(np.int16))
-    return Packed(sample.image, np.stack(layers), labels, sample.semantic)
+    return PackedSample(sample.image, np.stack(layers), labels, sample.semantic)
 
 
-def rescale_packed(packed: Packed, factor: float) -> Packed:
+def rescale_packed(packed: PackedSample, factor: float) -> PackedSample:
     """Everything resized by a factor: the image with antialiasing, the maps to the nearest pixel."""
     if factor == 1.0:
         return packed
@@ -90,12 +90,12 @@ def rescale_packed(packed: Packed, factor: float) -> Packed:
     image = np.array(Image.fromarray(packed.image).resize(size, Image.Resampling.BILINEAR))
     layers = np.stack([nearest(layer) for layer in packed.layers])
     semantic = None if packed.semantic is None else nearest(packed.semantic)
-    return Packed(image, layers, packed.labels, semantic)  # type: ignore[arg-type]
+    return PackedSample(image, layers, packed.labels, semantic)  # type: ignore[arg-type]
 
 
 def random_object_view(
-    rng: np.random.Generator, packed: Packed, target: Size, recipe: Recipe
-) -> tuple[Tensor, Target, Tensor | None]:
+    rng: np.random.Generator, packed: PackedSample, target: Size, recipe: Recipe
+) -> tuple[Tensor, DetectionTarget, Tensor | None]:
     """A view as the network is trained on: image (3, h, w), the objects seen in it, class positions (h, w).
 
     Image, objects and classes are read through one grid. Beyond the image its mean colour is seen, no object, and void:
@@ -110,12 +110,12 @@ def random_object_view(
     masks = torch.zeros((len(visible), *target), dtype=torch.uint8)
     for layer in numbers:
         masks |= layer == visible[:, None, None] + 1
-    objects = Target(mask_boxes(masks), torch.from_numpy(packed.labels)[visible], masks)
+    objects = DetectionTarget(mask_boxes(masks), torch.from_numpy(packed.labels)[visible], masks)
     semantic = None if packed.semantic is None else read_nearest(torch.from_numpy(packed.semantic), grid, VOID)
     return seen, objects, semantic
 
 
-def _rescaled(packed: Packed, recipe: Recipe) -> Packed:
+def _rescaled(packed: PackedSample, recipe: Recipe) -> PackedSample:
     return rescale_packed(packed, recipe.zoom((packed.image.shape[0], packed.image.shape[1])))
 
 
@@ -133,8 +133,8 @@ class ObjectStream:
     def __init__(self, samples: ObjectSamples, recipe: Recipe, seed: int, *, rank: int = 0, size: int = 1) -> None:
         self.samples, self.recipe, self.seed = samples, recipe, seed
         self.slots = range(rank, recipe.batch, size)
-        self._order = Order(samples.keys(), seed)
-        self._kept: Kept[Packed] = Kept(
+        self._order = EpochOrder(samples.keys(), seed)
+        self._kept: Kept[PackedSample] = Kept(
             lambda key: _rescaled(pack(samples.load(key)), recipe), lambda packed: packed.nbytes
         )
         first = recipe.crop or self._kept[self._order.keys[0]].image.shape
@@ -161,6 +161,3 @@ class ObjectStream:
             return ObjectBatch(images, targets, torch.stack(semantic) if len(semantic) == len(views) else None)
 
         return make
-
-
-__all__ = ["ObjectBatch", "ObjectStream", "Packed", "Target", "pack", "random_object_view", "rescale_packed"]

@@ -12,7 +12,7 @@ from segeval.errors import SegevalError
 from segeval_baselines.data.objects import ObjectSamples
 from segeval_baselines.data.samples import VOID
 from segeval_baselines.data.splits import open_objects
-from segeval_baselines.detection.targets import Target
+from segeval_baselines.detection.targets import DetectionTarget
 from segeval_baselines.group import Group
 from segeval_baselines.prediction.object_inference import ObjectPredictor
 from segeval_baselines.training.courses import Colours
@@ -52,7 +52,9 @@ class ObjectCourse:
         return ObjectStream(self.samples, self.job.recipe, self.job.seed, rank=group.rank, size=group.size)
 
     def inputs(self, batch: ObjectBatch, device: torch.device) -> tuple[Any, ...]:
-        targets = [Target(*(part.to(device, non_blocking=True) for part in target)) for target in batch.targets]
+        targets = [
+            DetectionTarget(*(part.to(device, non_blocking=True) for part in target)) for target in batch.targets
+        ]
         if self.task == "instance":
             return (targets,)
         if batch.semantic is None:

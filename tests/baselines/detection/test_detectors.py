@@ -10,7 +10,7 @@ import torch
 from segeval_baselines.cost import bench, cost
 from segeval_baselines.detection.assignment import BACKGROUND, NEITHER, assign, sample
 from segeval_baselines.detection.rpn import RPN, ProposalRule
-from segeval_baselines.detection.targets import Target
+from segeval_baselines.detection.targets import DetectionTarget
 from segeval_baselines.layers.fpn import FPN, FrozenNorm, PyramidBackbone, freeze_norms, padded
 from segeval_baselines.networks.mask_rcnn import MaskRCNN
 from segeval_baselines.networks.panoptic_fpn import PanopticFPN, semantic_term
@@ -304,5 +304,5 @@ def test_one_image_is_learned_by_heart(name: str, task: str, figure: str) -> Non
 
 def test_targets_keep_their_form() -> None:
     _, targets = tensors_of([toy_sample(crowds=1)])
-    assert isinstance(targets[0], Target)
+    assert isinstance(targets[0], DetectionTarget)
     assert len(targets[0].labels) == 3  # the crowd is no object to learn from

@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
         job,
         out,
         resume=args.resume,
-        report=None if args.quiet else Line(),
+        report=None if args.quiet else ProgressLine(),
         announce=None if args.quiet else lambda table: print(table, file=sys.stderr),
     )
     if not args.quiet and sys.stderr.isatty():
@@ -160,7 +160,7 @@ def options(words: list[str]) -> dict[str, Any]:
     return found
 
 
-class Line:
+class ProgressLine:
     """The progress line: overwritten on a terminal, else one every half minute and at every validation."""
 
     def __init__(self) -> None:
