@@ -50,6 +50,11 @@ class Architecture:
     published: tuple[Published, ...]
     task: str = "semantic"
 
+    @property
+    def detects(self) -> bool:
+        """Whether it finds objects by itself, rather than the class of each pixel."""
+        return self.task != "semantic"
+
 
 def _torchvision(network: Callable[..., nn.Module], title: str, paper: str, **options: Any) -> Architecture:
     results = {
@@ -259,10 +264,13 @@ def outputs(task: str, classes: int | Taxonomy) -> tuple[int, ...]:
 
     A plain count stands for so many classes or things; for a panoptic network for things and stuff by halves.
     """
-    if not isinstance(classes, Taxonomy):
-        return (classes - classes // 2, classes // 2) if task == "panoptic" else (classes,)
-    things = len(classes) if classes.things is None else sum(classes.things)
-    return {"semantic": (len(classes),), "instance": (things,), "panoptic": (things, len(classes) - things)}[task]
+    if isinstance(classes, Taxonomy):
+        every = len(classes)
+        things = every if classes.things is None else sum(classes.things)
+        counts = {"semantic": (every,), "instance": (things,), "panoptic": (things, every - things)}
+    else:
+        counts = {"semantic": (classes,), "instance": (classes,), "panoptic": (classes - classes // 2, classes // 2)}
+    return counts[task]
 
 
 def build(name: str, classes: int | Taxonomy, preset: str = "tiny", options: Options | None = None) -> nn.Module:

@@ -57,6 +57,12 @@ def thing_labels(taxonomy: Taxonomy) -> dict[int, int]:
     return {taxonomy.ids[position]: label for label, position in enumerate(thing_positions(taxonomy), 1)}
 
 
+def image_id(ids: Mapping[str, Key | None], key: str) -> Key:
+    """What an image is called in files: its COCO image id, or its key where there is none."""
+    ident = ids[key]
+    return key if ident is None else ident
+
+
 def listed_classes(classes: str | None) -> Taxonomy | None:
     """The classes that replace a data set's own, or None.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from segeval.errors import SegevalError, nearest
-from segeval_baselines.prediction.references import OBJECT_REFERENCES, REFERENCES
+from segeval_baselines.prediction.references import reference
 from segeval_baselines.recipes import Recipe
 from segeval_baselines.training.jobs import Budget, Job
 from segeval_baselines.zoo import architecture, preset_of
@@ -91,7 +91,7 @@ class Member:
         """Which score it gets."""
         if self.instances:
             return "instance"
-        return architecture(self.model).task if self.model else task_of(self.reference)
+        return architecture(self.model).task if self.model else reference(self.reference).task
 
     def whole_recipe(self) -> Recipe:
         """The preset's recipe with this member's changes."""
@@ -134,15 +134,10 @@ class Suite:
                 return member
         raise SegevalError(f"{self.name} has no member {name!r}", remedy=nearest(name, (m.name for m in self.members)))
 
-    def has_label_maps(self, data: DataSet) -> bool:
-        """Whether semantic networks are scored on a data set."""
-        return any(m.data == data.name and m.task == "semantic" for m in self.members)
+    def tasks_on(self, data: DataSet) -> set[str]:
+        """The tasks of the members that are scored on a data set."""
+        return {m.task for m in self.members if m.data == data.name}
 
     def data_of(self, member: Member) -> DataSet:
         """What a member is trained and scored on."""
         return self.data[member.data]
-
-
-def task_of(reference: str) -> str:
-    """Which score a reference gets."""
-    return "semantic" if reference in REFERENCES else OBJECT_REFERENCES[reference][0]

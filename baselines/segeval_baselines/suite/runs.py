@@ -15,15 +15,14 @@ from typing import Any
 import torch
 
 from segeval.comparison.runs import RECORD, load_run
-from segeval.conversion import instances_to_semantic, panoptic_to_semantic
 from segeval.errors import SegevalError
 from segeval.results.result import Result
 from segeval_baselines.checkpoints.checkpoint import load_checkpoint
 from segeval_baselines.group import device_of
-from segeval_baselines.prediction.labels import fingerprint as fingerprint_of_weights
+from segeval_baselines.prediction.outputs import fingerprint as fingerprint_of_weights
 from segeval_baselines.recipes import Recipe
 from segeval_baselines.suite.form import Member
-from segeval_baselines.suite.kinds import Splits, scored_by
+from segeval_baselines.suite.kinds import LEAST_SCORE, Splits, scored_by
 from segeval_baselines.suite.ledger import Ledger, Step, StepRecord, digest_of_files
 from segeval_baselines.training.history import read_history
 from segeval_baselines.training.jobs import Job
@@ -33,9 +32,6 @@ from segeval_baselines.zoo import preset_of
 Say = Callable[[str], object]
 
 BEST = "best.pt"
-
-LEAST_SCORE = 0.5
-"""Instances below this score are no part of a converted label map."""
 
 
 @dataclass(frozen=True)
@@ -201,15 +197,13 @@ class Run:
         return "", {}
 
     def _convert(self, resume: bool) -> tuple[str, dict[str, Any]]:
-        assert self.label_maps is not None
+        kind, common = self.splits.kind, self.label_maps
+        assert kind.label_maps is not None
+        assert common is not None
         shutil.rmtree(self.converted, ignore_errors=True)
-        scored, there = self.splits.scored, self.label_maps.scored
-        prediction, maps = self.splits.kind.prediction(self.predictions), self.converted / "predictions"
-        if self.member.task == "instance":
-            instances_to_semantic(prediction, maps, gt=scored.truth, min_score=LEAST_SCORE, workers=1)
-        else:
-            panoptic_to_semantic(prediction, maps, workers=1)
-        result = scored_by("semantic", maps, there.truth, classes=str(there.classes))
+        maps = self.converted / "predictions"
+        kind.label_maps(kind.prediction(self.predictions), maps, self.splits.scored)
+        result = scored_by(common.task, maps, common.scored.truth, **common.kind.options(common.scored))
         result.save(self.converted / "score")
         return "", {}
 

@@ -1,4 +1,4 @@
-"""What the training loop needs to know of a task, and what semantic segmentation answers."""
+"""What the training loop needs to know of a task."""
 
 from __future__ import annotations
 

@@ -14,12 +14,15 @@ from segeval_baselines.checkpoints.checkpoint import Checkpoint, bundled, load_c
 from segeval_baselines.cost import bench, cost
 from segeval_baselines.data.scenes import ObjectScenes, Scenes
 from segeval_baselines.data.splits import open_split
+from segeval_baselines.prediction.folders import predict_folder
 from segeval_baselines.prediction.inference import Predictor, View
-from segeval_baselines.prediction.labels import Outputs, predict_folder, write_labels
+from segeval_baselines.prediction.labels import write_labels
 from segeval_baselines.prediction.object_inference import ObjectPredictor
-from segeval_baselines.prediction.references import REFERENCES, count
+from segeval_baselines.prediction.outputs import Outputs
+from segeval_baselines.prediction.references import LABEL_REFERENCES as REFERENCES
+from segeval_baselines.prediction.references import count
 from segeval_baselines.recipes import Recipe
-from segeval_baselines.training.validation import validate, validate_objects
+from segeval_baselines.training.validation import validate, validate_instances, validate_panoptic
 from segeval_baselines.zoo import build
 
 import segeval
@@ -142,7 +145,7 @@ def test_a_network_can_be_timed() -> None:
     assert timing.memory > 2 * 3 * 24 * 32 * 4 / 2**20
 
 
-DETECTORS = {"mask_rcnn-demo": ("instance", "AP50"), "panoptic_fpn-demo": ("panoptic", "PQ")}
+DETECTORS = {"mask_rcnn-demo": (validate_instances, "AP50"), "panoptic_fpn-demo": (validate_panoptic, "PQ")}
 
 
 def test_eight_networks_come_with_the_package() -> None:
@@ -157,8 +160,8 @@ def test_bundled_networks_know_the_scenes(name: str) -> None:
     samples = Scenes("test", 6)
     assert checkpoint.taxonomy == samples.taxonomy
     if name in DETECTORS:
-        task, figure = DETECTORS[name]
-        result = validate_objects(ObjectPredictor.of(checkpoint), ObjectScenes("test", 6), task)
+        validated, figure = DETECTORS[name]
+        result = validated(ObjectPredictor.of(checkpoint), ObjectScenes("test", 6))
         assert result[figure] > 0.2  # nothing found is 0; the usual stuff alone has a PQ of 0.14
     else:
         # The most frequent class everywhere has an mIoU below 0.05.

@@ -23,7 +23,7 @@ from segeval_baselines.training.loop import train
 from segeval_baselines.training.object_batches import ObjectStream
 from segeval_baselines.training.object_course import ObjectCourse, image_colours
 from segeval_baselines.training.opening import training_images
-from segeval_baselines.training.validation import validate_objects
+from segeval_baselines.training.validation import validate_instances, validate_panoptic
 from torch import nn
 
 from segeval.errors import SegevalError
@@ -31,7 +31,7 @@ from tests.baselines.object_data import write_nuclei
 from tests.baselines.toy_objects import Listed, toy_objects_job, toy_sample, write_toys
 from tests.baselines.training.test_training import assert_same, free_port, weights_of
 
-MODELS = {"mask_rcnn": ("instance", "AP"), "panoptic_fpn": ("panoptic", "PQ")}
+MODELS = {"mask_rcnn": (validate_instances, "AP"), "panoptic_fpn": (validate_panoptic, "PQ")}
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_a_seed_decides_everything(toys: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_a_folder_is_left_with_everything(toys: Path, tmp_path: Path, model: str) -> None:
-    task, headline = MODELS[model]
+    validate, headline = MODELS[model]
     moments: list[Any] = []
     checkpoint = train(toy_objects_job(toys, model, 4), tmp_path / "run", report=moments.append)
     assert [m.entry.step for m in moments if m.entry.score()] == [2, 4]
@@ -81,7 +81,7 @@ def test_a_folder_is_left_with_everything(toys: Path, tmp_path: Path, model: str
     assert checkpoint.notes[f"validation {headline}"] == best
     # What the checkpoint predicts again is what was validated.
     samples = open_objects(toy_objects_job(toys, model).data, "val")
-    again = validate_objects(ObjectPredictor.of(checkpoint), samples, task)
+    again = validate(ObjectPredictor.of(checkpoint), samples)
     assert again[headline] == best
     assert checkpoint.taxonomy == samples.taxonomy
     checkpoint.save(tmp_path / "copy.safetensors")
@@ -183,5 +183,5 @@ def test_two_processes_score_each_image_once_and_agree(toys: Path, tmp_path: Pat
     assert printed[0] == printed[1] != ""
     checkpoint = load_checkpoint(tmp_path / "run")
     assert isinstance(checkpoint.network(), nn.Module)
-    alone = validate_objects(ObjectPredictor.of(checkpoint), open_objects(job.data, "val"), "instance")
+    alone = validate_instances(ObjectPredictor.of(checkpoint), open_objects(job.data, "val"))
     assert alone.values["AP"] == float(printed[0])

@@ -148,7 +148,7 @@ def test_seconds_are_a_budget_too(toy: Path, tmp_path: Path) -> None:
 def test_a_loss_that_is_no_number_stops_with_the_step_and_the_checkpoint(
     toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from segeval_baselines.training import courses
+    from segeval_baselines.training import semantic_course as courses
 
     real, calls = courses.objective, []
 
