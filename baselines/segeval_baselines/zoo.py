@@ -289,6 +289,14 @@ def build(name: str, classes: int | Taxonomy, preset: str = "tiny", options: Opt
     ------
     SegevalError
         For a name, preset or option that doesn't exist.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from segeval_baselines import build
+    >>> network = build("unet", 5, "demo").eval()
+    >>> tuple(network(torch.zeros(1, 3, 64, 96)).main.shape)
+    (1, 5, 64, 96)
     """
     chosen = preset_of(name, preset)
     wanted = dict(chosen.options)

@@ -220,10 +220,9 @@ def predict(
         Folder of the predictions.
     instances
         ``components`` or ``watershed``: cut the regions of a semantic network that knows borders into instances.
-    probabilities
-        Also write the probabilities of a label map's classes.
-    overlays
-        Also write the images under what was predicted.
+    probabilities, overlays
+        Also write the probabilities of a label map's classes, and the images under what was predicted. They lie in
+        folders beside the label maps, which then are scored with ``missing="skip"``.
     image_ids
         A COCO JSON whose image ids the files of objects carry; the images' names if None.
     window, overlap, flip, scales

@@ -95,7 +95,7 @@ class Member:
 
     def whole_recipe(self) -> Recipe:
         """The preset's recipe with this member's changes."""
-        return Recipe.from_dict({**preset_of(self.model, self.preset).recipe.to_dict(), **self.recipe})
+        return preset_of(self.model, self.preset).recipe.changed(self.recipe)
 
     def job(self, data: DataSet, seed: int, device: str) -> Job:
         """What one training is asked."""

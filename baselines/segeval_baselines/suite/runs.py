@@ -26,7 +26,7 @@ from segeval_baselines.suite.kinds import LEAST_SCORE, Splits, scored_by
 from segeval_baselines.suite.ledger import Ledger, Step, StepRecord, digest_of_files
 from segeval_baselines.training.history import read_history
 from segeval_baselines.training.jobs import Job
-from segeval_baselines.training.loop import train
+from segeval_baselines.training.loop import run_job
 from segeval_baselines.zoo import preset_of
 
 Say = Callable[[str], object]
@@ -145,7 +145,7 @@ class Run:
         resume = resume and (self.training / "last.pt").is_file() and self._same_job()
         if not resume:
             shutil.rmtree(self.training, ignore_errors=True)
-        checkpoint = train(self.job, self.training, resume=resume)
+        checkpoint = run_job(self.job, self.training, resume=resume)
         notes = {name: value for name, value in checkpoint.notes.items() if name.startswith("validation ")}
         last = read_history(self.training)[-1]
         costs = {"iterations": last.step, "seconds": last.spent, "peak_mib": _peak_mib(), **notes}

@@ -12,6 +12,7 @@ from typing import Any
 from PIL import Image, ImageDraw
 
 from segeval.errors import SegevalError
+from segeval.metrics.tasks import TASKS
 from segeval.storage.files import write_atomic
 
 
@@ -54,8 +55,8 @@ class HistoryEntry:
         return None
 
 
-HEADLINES = ("mIoU", "AP", "PQ")
-"""What a validation is judged by: of semantic, instance and panoptic segmentation."""
+HEADLINES = tuple(rule.headline for rule in TASKS.values())
+"""What a validation is judged by, of each task."""
 
 _FIGURES = tuple(f.name for f in fields(HistoryEntry) if f.default is None)
 

@@ -30,7 +30,7 @@ ENTRIES = 50
 """History entries of a training."""
 
 
-def train(
+def run_job(
     job: Job,
     out: str | Path,
     *,
@@ -38,7 +38,7 @@ def train(
     report: ReportProgress | None = None,
     announce: Callable[[str], object] | None = None,
 ) -> Checkpoint:
-    """Train a network.
+    """Train a network as a job says.
 
     Parameters
     ----------

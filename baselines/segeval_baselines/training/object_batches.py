@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +18,7 @@ from segeval_baselines.detection.targets import DetectionTarget
 from segeval_baselines.layers.blocks import Size
 from segeval_baselines.ops.boxes import mask_boxes
 from segeval_baselines.recipes import Recipe
-from segeval_baselines.training.batches import EpochOrder, Kept, run_ahead
+from segeval_baselines.training.batches import BatchStream, Kept
 
 
 class ObjectBatch(NamedTuple):
@@ -93,9 +93,11 @@ def rescale_packed(packed: PackedSample, factor: float) -> PackedSample:
     return PackedSample(image, layers, packed.labels, semantic)  # type: ignore[arg-type]
 
 
-def random_object_view(
-    rng: np.random.Generator, packed: PackedSample, target: Size, recipe: Recipe
-) -> tuple[Tensor, DetectionTarget, Tensor | None]:
+ObjectView = tuple[Tensor, DetectionTarget, Tensor | None]
+"""Image, its objects, and class positions where they are known."""
+
+
+def random_object_view(rng: np.random.Generator, packed: PackedSample, target: Size, recipe: Recipe) -> ObjectView:
     """A view as the network is trained on: image (3, h, w), the objects seen in it, class positions (h, w).
 
     Image, objects and classes are read through one grid. Beyond the image its mean colour is seen, no object, and void:
@@ -119,7 +121,7 @@ def _rescaled(packed: PackedSample, recipe: Recipe) -> PackedSample:
     return rescale_packed(packed, recipe.zoom((packed.image.shape[0], packed.image.shape[1])))
 
 
-class ObjectStream:
+class ObjectStream(BatchStream[ObjectView, ObjectBatch]):
     """Batches of random views with their objects.
 
     Parameters
@@ -131,33 +133,18 @@ class ObjectStream:
     """
 
     def __init__(self, samples: ObjectSamples, recipe: Recipe, seed: int, *, rank: int = 0, size: int = 1) -> None:
-        self.samples, self.recipe, self.seed = samples, recipe, seed
-        self.slots = range(rank, recipe.batch, size)
-        self._order = EpochOrder(samples.keys(), seed)
+        super().__init__(samples.keys(), recipe, seed, rank, size)
+        self.samples = samples
         self._kept: Kept[PackedSample] = Kept(
             lambda key: _rescaled(pack(samples.load(key)), recipe), lambda packed: packed.nbytes
         )
         first = recipe.crop or self._kept[self._order.keys[0]].image.shape
         self.target: Size = (first[0], first[1])
 
-    def batch(self, step: int) -> ObjectBatch:
-        """The batch of a step, counted from 0."""
-        return self._making(step)()
+    def view(self, rng: np.random.Generator, key: str) -> ObjectView:
+        return random_object_view(rng, self._kept[key], self.target, self.recipe)
 
-    def batches(self, start: int, threads: int = 0) -> Iterator[ObjectBatch]:
-        """Batches from a step on, made ahead on threads if there are any."""
-        return run_ahead(self._making, start, threads)
-
-    def _making(self, step: int) -> Callable[[], ObjectBatch]:
-        keys = [self._order[step * self.recipe.batch + slot] for slot in self.slots]
-
-        def make() -> ObjectBatch:
-            views = []
-            for slot, key in zip(self.slots, keys, strict=True):
-                rng = np.random.default_rng((self.seed, 2, step, slot))
-                views.append(random_object_view(rng, self._kept[key], self.target, self.recipe))
-            semantic = [v[2] for v in views if v[2] is not None]
-            images, targets = torch.stack([v[0] for v in views]), tuple(v[1] for v in views)
-            return ObjectBatch(images, targets, torch.stack(semantic) if len(semantic) == len(views) else None)
-
-        return make
+    def collated(self, views: Sequence[ObjectView]) -> ObjectBatch:
+        semantic = [v[2] for v in views if v[2] is not None]
+        images, targets = torch.stack([v[0] for v in views]), tuple(v[1] for v in views)
+        return ObjectBatch(images, targets, torch.stack(semantic) if len(semantic) == len(views) else None)

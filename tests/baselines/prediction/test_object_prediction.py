@@ -25,7 +25,7 @@ from segeval_baselines.prediction.instances import coded, write_map
 from segeval_baselines.prediction.object_inference import Found, ObjectPredictor
 from segeval_baselines.prediction.outputs import Outputs, read_image_ids
 from segeval_baselines.recipes import Recipe
-from segeval_baselines.training.loop import train
+from segeval_baselines.training.loop import run_job
 from segeval_baselines.training.validation import validate_instances, validate_panoptic
 from segeval_baselines.zoo import build
 
@@ -53,7 +53,7 @@ def learned(toys: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, C
         "mask_rcnn": toy_objects_job(toys, "mask_rcnn", 60, recipe=recipe, validations=0),
         "panoptic_fpn": toy_objects_job(toys, "panoptic_fpn", 60, recipe=recipe, validations=0, options=bold),
     }
-    return {name: train(job, tmp_path_factory.mktemp("runs") / name) for name, job in jobs.items()}
+    return {name: run_job(job, tmp_path_factory.mktemp("runs") / name) for name, job in jobs.items()}
 
 
 def untrained(model: str, score: float = 0.2, taxonomy: Taxonomy = TOYS) -> Checkpoint:

@@ -50,15 +50,19 @@ def add_parser(commands: Any) -> None:
         help="cut the regions of a network that knows borders (unet --preset nuclei) into instances",
     )
     parser.add_argument("--image-ids", metavar="FILE", help="COCO JSON whose image ids a detector's files carry")
-    view = parser.add_argument_group("view (not of detectors)")
-    view.add_argument("--window", type=int, metavar="N", help="sliding windows (or tiles) of this side")
-    view.add_argument(
-        "--overlap", type=float, default=1 / 3, metavar="F", help="share of a window that the next repeats"
-    )
-    view.add_argument("--flip", action="store_true", help="average with the mirrored image")
-    view.add_argument("--scales", type=float, nargs="+", default=[1.0], metavar="F", help="average over zooms")
+    _add_view(parser)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda (default: auto)")
     parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
+
+
+def _add_view(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("view (not of detectors)")
+    group.add_argument("--window", type=int, metavar="N", help="sliding windows (or tiles) of this side")
+    group.add_argument(
+        "--overlap", type=float, default=1 / 3, metavar="F", help="share of a window that the next repeats"
+    )
+    group.add_argument("--flip", action="store_true", help="average with the mirrored image")
+    group.add_argument("--scales", type=float, nargs="+", default=[1.0], metavar="F", help="average over zooms")
 
 
 def run(args: argparse.Namespace) -> int:
