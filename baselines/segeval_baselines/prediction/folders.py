@@ -49,8 +49,6 @@ class Ready:
 
     Attributes
     ----------
-    task
-        Whose predictions it makes.
     find
         Predicts one image (H, W, 3).
     network
@@ -59,7 +57,6 @@ class Ready:
         How it predicts, as far as that is a choice: a folder keeps it beside the checkpoint's header.
     """
 
-    task: str
     find: Callable[[NDArray[np.uint8]], Any]
     network: nn.Module
     manner: Mapping[str, Any]
@@ -71,17 +68,17 @@ def _labels(checkpoint: Checkpoint, device: Device, view: View, probabilities: b
     def find(image: NDArray[np.uint8]) -> Any:
         return find_labels(predictor, image, view, probabilities=probabilities)
 
-    return Ready("semantic", find, predictor.network, {"view": asdict(view)})
+    return Ready(find, predictor.network, {"view": asdict(view)})
 
 
 def _instances(checkpoint: Checkpoint, device: Device, view: View, probabilities: bool) -> Ready:
     predictor = ObjectPredictor.of(checkpoint, device)
-    return Ready("instance", predictor.instances, predictor.network, {})
+    return Ready(predictor.instances, predictor.network, {})
 
 
 def _panoptic(checkpoint: Checkpoint, device: Device, view: View, probabilities: bool) -> Ready:
     predictor = ObjectPredictor.of(checkpoint, device)
-    return Ready("panoptic", predictor.panoptic, predictor.network, {})
+    return Ready(predictor.panoptic, predictor.network, {})
 
 
 READY: dict[str, Callable[[Checkpoint, Device, View, bool], Ready]] = {
@@ -122,7 +119,12 @@ def made_ready(
         return READY[architecture(checkpoint.model).task](checkpoint, device, view, probabilities)
     separating = SeparatingPredictor.of(checkpoint, device, method, view)
     manner = {"instances": method, "view": asdict(view)}
-    return Ready("instance", separating.instances, separating.predictor.network, manner)
+    return Ready(separating.instances, separating.predictor.network, manner)
+
+
+def files_of(checkpoint: Checkpoint, outputs: Outputs, method: str | None = None) -> Files[Any]:
+    """What is written of a network's predictions, or of its regions if a `method` separates them."""
+    return FILES["instance" if method else architecture(checkpoint.model).task](outputs)
 
 
 def misfit(
@@ -187,7 +189,7 @@ def predict_folder(
     for stem in found:
         outputs.image_id(stem)
     ready = made_ready(checkpoint, device, method=method, view=view, probabilities=outputs.probabilities)
-    files = FILES[ready.task](outputs)
+    files = files_of(checkpoint, outputs, method)
     claim(files, {**checkpoint.header(), "weights": fingerprint(checkpoint), **ready.manner})
     return write_predictions(ready.find, found, files, checkpoint.taxonomy, progress=progress)
 
@@ -263,5 +265,4 @@ def predict(
     ids = None if image_ids is None else read_image_ids(image_ids)
     outputs = Outputs(Path(out), probabilities, overlays, ids)
     predict_folder(trained, images, outputs, method=instances, view=view, device=place, progress=progress)
-    task = "instance" if instances else architecture(trained.model).task
-    return outputs.folder / FILES[task](outputs).scored
+    return outputs.folder / files_of(trained, outputs, instances).scored

@@ -115,31 +115,30 @@ def _panoptic_as_labels(prediction: Path, folder: Path, scored: Exported) -> Non
     panoptic_to_semantic(prediction, folder, workers=1)
 
 
-KINDS = {
-    kind.task: kind
-    for kind in (
-        Kind(LABEL_MAPS, "Semantic", fingerprint_of_labels, export_labels, _classes),
-        Kind(
-            "instance",
-            "Instances",
-            fingerprint_of_objects,
-            partial(export_objects, file="instances.json"),
-            _more_detections,
-            read_image_ids,
-            _instances_as_labels,
-            stuff=False,
-        ),
-        Kind(
-            "panoptic",
-            "Panoptic",
-            fingerprint_of_objects,
-            partial(export_objects, file="panoptic.json"),
-            lambda scored: {},
-            read_image_ids,
-            _panoptic_as_labels,
-        ),
-    )
-}
+_OF_ALL = (
+    Kind(LABEL_MAPS, "Semantic", fingerprint=fingerprint_of_labels, export=export_labels, options=_classes),
+    Kind(
+        "instance",
+        "Instances",
+        fingerprint=fingerprint_of_objects,
+        export=partial(export_objects, file="instances.json"),
+        options=_more_detections,
+        image_ids=read_image_ids,
+        label_maps=_instances_as_labels,
+        stuff=False,
+    ),
+    Kind(
+        "panoptic",
+        "Panoptic",
+        fingerprint=fingerprint_of_objects,
+        export=partial(export_objects, file="panoptic.json"),
+        options=lambda scored: {},
+        image_ids=read_image_ids,
+        label_maps=_panoptic_as_labels,
+    ),
+)
+
+KINDS = {kind.task: kind for kind in _OF_ALL}
 
 
 @dataclass(frozen=True)

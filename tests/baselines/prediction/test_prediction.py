@@ -110,6 +110,13 @@ def test_what_is_done_is_left_alone_and_nothing_else_is_mixed_in(toy: Path, tmp_
         predict_folder(checkpoint, tmp_path / "empty", Outputs(out))
 
 
+def test_the_classes_that_are_given_reach_a_reference(toy: Path, tmp_path: Path) -> None:
+    (tmp_path / "two.json").write_text('{"classes": [{"id": 0, "name": "a"}, {"id": 2, "name": "b"}], "void": [1, 9]}')
+    words = ["predict", "--reference", "colour", "--data", f"folder:{toy}", "--images", toy / "images"]
+    assert run(*words, "--classes", tmp_path / "two.json", "--out", tmp_path / "out") == 0
+    assert np.unique(np.array(Image.open(tmp_path / "out" / "val0.png"))).tolist() == [0, 2]
+
+
 def test_references_count_what_they_say(toy: Path) -> None:
     samples = open_split(f"folder:{toy}", "train")
     loaded = [samples.load(k) for k in samples.keys()]
@@ -243,6 +250,8 @@ def test_the_lists(capsys: pytest.CaptureFixture[str]) -> None:
         (["predict", "absent.pt", "--images", "x", "--out", "y"], 1, "no such checkpoint"),
         (["predict", "--model", "unet-demo", "--images", "absent", "--out", "y"], 1, "no such folder"),
         (["predict", "--model", "vgg-demo", "--images", "x", "--out", "y"], 1, "comes with the package"),
+        (["predict", "--reference", "knn", "--data", "scenes", "--images", "x", "--out", "y"], 1, "no reference 'knn'"),
+        (["train", "unet", "--data", "scenes", "--classes", "5", "--out", "x"], 1, "can't be replaced"),
         (["models", "segnett"], 1, "did you mean segnet"),
         (["bench", "unet", "--preset", "small"], 1, "has no preset"),
         (["bench", "unet", "--device", "tpu9"], 1, "no device"),
@@ -271,6 +280,9 @@ def test_wrong_words_end_in_one_line(
     [
         ["predict", "--images", "x", "--out", "y"],
         ["predict", "--reference", "mode", "--images", "x", "--out", "y"],
+        ["predict", "--reference", "mode", "--data", "scenes", "--image-ids", "z", "--images", "x", "--out", "y"],
+        ["predict", "--model", "mask_rcnn-demo", "--overlap", "0.5", "--images", "x", "--out", "y"],
+        ["predict", "--model", "unet-demo", "--image-ids", "z", "--images", "x", "--out", "y"],
         ["train", "--out", "x"],
     ],
 )
