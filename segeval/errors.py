@@ -1,8 +1,9 @@
-"""The one error that users meet, and the cautions that travel with a result."""
+"""The one error that users meet, the remedy for a mistyped name, and the cautions that travel with a result."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 # Temporary copies by their leading path, and the address that each stands for: people know the latter.
@@ -67,6 +68,15 @@ class SegevalError(Exception):
 
 def _rebuild(message: str, file: str | None, key: str | None, remedy: str | None) -> SegevalError:
     return SegevalError(message, file=file, key=key, remedy=remedy)
+
+
+def nearest(word: str, known: Iterable[str], otherwise: str = "known are") -> str:
+    """The remedy for a name that is not known: the nearest one, or all of them after the words `otherwise`."""
+    import difflib
+
+    names = list(known)
+    near = difflib.get_close_matches(word, names, 1)
+    return f"did you mean {near[0]}?" if near else f"{otherwise} {', '.join(names)}"
 
 
 @dataclass(frozen=True, order=True)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import TypeVar
 
-from segeval.errors import SegevalError
+from segeval.errors import SegevalError, nearest
 
 FORMATS = "segeval.formats"
 """Entry points that are a ``segeval.readers.formats.Format``."""
@@ -43,9 +42,7 @@ def own_or_plugin(name: str, own: Mapping[str, T], group: str, what: str) -> T:
     found = [point for point in points if point.name == name]
     if not found:
         known = list(dict.fromkeys([*own, *sorted(point.name for point in points)]))
-        near = difflib.get_close_matches(name, known, 1)
-        remedy = f"did you mean {near[0]}?" if near else f"give one of {', '.join(known)}"
-        raise SegevalError(f"{name!r} is no {what}", remedy=remedy)
+        raise SegevalError(f"{name!r} is no {what}", remedy=nearest(name, known, "give one of"))
     if len(found) > 1:
         both = " and ".join(sorted(_package(point) for point in found))
         raise SegevalError(f"{both} both bring the {what} {name!r}", remedy="uninstall all but one")

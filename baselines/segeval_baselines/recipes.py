@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from segeval.errors import SegevalError
+from segeval.errors import SegevalError, nearest
 
 SCHEDULES = ("poly", "step", "constant")
 OPTIMISERS = ("adamw", "sgd")
@@ -117,6 +117,20 @@ class Recipe:
             raise SegevalError(f"{strange[0]!r} is no part of a recipe", remedy="use the version that wrote it")
         values = {k: _frozen(v) for k, v in data.items()}
         return cls(**values)
+
+    def changed(self, values: Mapping[str, Any]) -> Recipe:
+        """The same with other values of some fields.
+
+        Raises
+        ------
+        SegevalError
+            For a field that a recipe lacks, with the nearest one, or a value that makes no sense.
+        """
+        known = [f.name for f in fields(self)]
+        for name in values:
+            if name not in known:
+                raise SegevalError(f"a recipe has no {name!r}", remedy=nearest(name, known))
+        return Recipe.from_dict({**self.to_dict(), **values})
 
     def zoom(self, size: tuple[int, int]) -> float:
         """The factor by which an image of a size is resized before anything else."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
-from segeval.errors import SegevalError
+from segeval.errors import SegevalError, nearest
 from segeval.samples.taxonomy import Taxonomy
 from segeval_baselines import recipes
 from segeval_baselines.networks.deeplab import DeepLabV3, DeepLabV3Plus
@@ -50,6 +49,11 @@ class Architecture:
     presets: Mapping[str, Preset]
     published: tuple[Published, ...]
     task: str = "semantic"
+
+    @property
+    def detects(self) -> bool:
+        """Whether it finds objects by itself, rather than the class of each pixel."""
+        return self.task != "semantic"
 
 
 def _torchvision(network: Callable[..., nn.Module], title: str, paper: str, **options: Any) -> Architecture:
@@ -242,11 +246,9 @@ def architecture(name: str) -> Architecture:
     SegevalError
         For an unknown name, with the nearest one.
     """
-    if name in MODELS:
-        return MODELS[name]
-    near = difflib.get_close_matches(name, MODELS, 1)
-    hint = f"did you mean {near[0]}?" if near else f"models are {', '.join(MODELS)}"
-    raise SegevalError(f"there is no model {name!r}", remedy=hint)
+    if name not in MODELS:
+        raise SegevalError(f"there is no model {name!r}", remedy=nearest(name, MODELS, "models are"))
+    return MODELS[name]
 
 
 def preset_of(name: str, preset: str) -> Preset:
@@ -262,10 +264,13 @@ def outputs(task: str, classes: int | Taxonomy) -> tuple[int, ...]:
 
     A plain count stands for so many classes or things; for a panoptic network for things and stuff by halves.
     """
-    if not isinstance(classes, Taxonomy):
-        return (classes - classes // 2, classes // 2) if task == "panoptic" else (classes,)
-    things = len(classes) if classes.things is None else sum(classes.things)
-    return {"semantic": (len(classes),), "instance": (things,), "panoptic": (things, len(classes) - things)}[task]
+    if isinstance(classes, Taxonomy):
+        every = len(classes)
+        things = every if classes.things is None else sum(classes.things)
+        counts = {"semantic": (every,), "instance": (things,), "panoptic": (things, every - things)}
+    else:
+        counts = {"semantic": (classes,), "instance": (classes,), "panoptic": (classes - classes // 2, classes // 2)}
+    return counts[task]
 
 
 def build(name: str, classes: int | Taxonomy, preset: str = "tiny", options: Options | None = None) -> nn.Module:
@@ -284,6 +289,14 @@ def build(name: str, classes: int | Taxonomy, preset: str = "tiny", options: Opt
     ------
     SegevalError
         For a name, preset or option that doesn't exist.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from segeval_baselines import build
+    >>> network = build("unet", 5, "demo").eval()
+    >>> tuple(network(torch.zeros(1, 3, 64, 96)).main.shape)
+    (1, 5, 64, 96)
     """
     chosen = preset_of(name, preset)
     wanted = dict(chosen.options)

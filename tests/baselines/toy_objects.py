@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from segeval_baselines.data.object_truth import export_images, export_truth
 from segeval_baselines.data.objects import ObjectSample
-from segeval_baselines.detection.targets import Target
+from segeval_baselines.detection.targets import DetectionTarget
 from segeval_baselines.ops import mask_boxes
 from segeval_baselines.recipes import Recipe
 from segeval_baselines.training.jobs import Budget, Job
@@ -68,14 +68,14 @@ def toy_sample(
     return ObjectSample(image, masks[seen], np.array(labels, np.int64)[seen], crowd[seen], semantic if stuff else None)
 
 
-def target_of(sample: ObjectSample) -> Target:
+def target_of(sample: ObjectSample) -> DetectionTarget:
     """The objects of a whole sample."""
     kept = ~sample.crowd
     masks = torch.from_numpy(sample.masks[kept].astype(np.uint8))
-    return Target(mask_boxes(masks), torch.from_numpy(sample.labels[kept]), masks)
+    return DetectionTarget(mask_boxes(masks), torch.from_numpy(sample.labels[kept]), masks)
 
 
-def tensors_of(samples: Sequence[ObjectSample]) -> tuple[torch.Tensor, list[Target]]:
+def tensors_of(samples: Sequence[ObjectSample]) -> tuple[torch.Tensor, list[DetectionTarget]]:
     """Normalised images (N, 3, h, w) and targets."""
     images = torch.stack([torch.from_numpy(s.image).permute(2, 0, 1) for s in samples]).float()
     return images / 127.5 - 1, [target_of(s) for s in samples]

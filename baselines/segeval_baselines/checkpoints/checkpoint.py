@@ -114,6 +114,14 @@ def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> Che
     ------
     SegevalError
         If there is none, or it is of another kind.
+
+    Examples
+    --------
+    >>> from segeval_baselines import load
+    >>> checkpoint = load("unet-demo")
+    >>> checkpoint.taxonomy.names[:2]
+    ('road', 'sidewalk')
+    >>> network = checkpoint.network("cpu")
     """
     file = _find(path)
     try:

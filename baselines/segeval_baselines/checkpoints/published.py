@@ -51,6 +51,12 @@ COCO = Taxonomy(
 COCO_UNUSED = tuple(k for k, name in enumerate(_COCO_NAMES, 1) if not name)
 """The ten."""
 
+CLASSES: dict[str, tuple[Taxonomy, dict[str, list[int]]]] = {
+    "semantic": (VOC, {}),
+    "instance": (COCO, {"unused": list(COCO_UNUSED)}),
+}
+"""The classes of torchvision's files by task, and the options that a network of theirs has."""
+
 
 def published_checkpoint(
     model: str, file: str | Path, *, preset: str = "full", taxonomy: Taxonomy | None = None, image_scale: float = 1.0
@@ -76,13 +82,11 @@ def published_checkpoint(
         If the file's names or shapes aren't the model's, with the differences.
     """
     chosen = preset_of(model, preset)
-    task = architecture(model).task
-    options: dict[str, list[int]] = {}
-    if taxonomy is None and task == "panoptic":
-        raise SegevalError(f"the classes of {model}'s weights are unknown", file=file, remedy="give --classes")
+    task, options = architecture(model).task, dict[str, list[int]]()
     if taxonomy is None:
-        taxonomy = VOC if task == "semantic" else COCO
-        options = {"unused": list(COCO_UNUSED)} if task == "instance" else {}
+        if task not in CLASSES:
+            raise SegevalError(f"the classes of {model}'s weights are unknown", file=file, remedy="give --classes")
+        taxonomy, options = CLASSES[task]
     network = build(model, taxonomy, preset, options)
     report = load_weights(network, Path(file))
     lacking = [key for key in report.missing if not key.startswith("aux_")]

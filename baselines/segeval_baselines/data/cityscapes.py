@@ -41,7 +41,7 @@ IGNORED = (*sorted(set(range(34)) - set(CITYSCAPES.ids)), VOID)
 """Label ids that are not scored; a licence plate, -1, is 255 in the files."""
 
 
-def open_cityscapes(root: Path, split: str) -> FolderPair:
+def open_cityscapes(place: str, split: str, classes: str | None = None) -> FolderPair:
     """One split, its images named without ``_leftImg8bit``.
 
     Raises
@@ -49,6 +49,7 @@ def open_cityscapes(root: Path, split: str) -> FolderPair:
     SegevalError
         If there are no images, an image has no labels, or for ``test``, whose labels the benchmark's server keeps.
     """
+    root = Path(place)
     if split == "test":
         raise SegevalError("the test split of Cityscapes has no public labels", file=root, remedy="score val")
     folder, truth = root / "leftImg8bit" / split, root / "gtFine" / split

@@ -19,7 +19,7 @@ from segeval.samples.mask_runs import dense_masks
 from segeval.samples.pairs import Key
 from segeval.samples.taxonomy import Taxonomy
 from segeval.storage.json_files import integer, read_json
-from segeval_baselines.data.objects import ObjectSample, thing_labels
+from segeval_baselines.data.objects import ObjectSample, listed_classes, thing_labels
 from segeval_baselines.data.samples import VOID, read_image
 
 
@@ -46,31 +46,11 @@ class Pictures:
 
 
 @dataclass(frozen=True)
-class CocoObjects:
-    """One split of a COCO instances data set: every category is a thing."""
+class _Annotated:
+    """One split of a COCO data set: what it is called, and the images that its JSON lists."""
 
     name: str
     pictures: Pictures
-    truth: CocoInstances
-    taxonomy: Taxonomy
-
-    @classmethod
-    def open(cls, root: Path, split: str, taxonomy: Taxonomy | None = None) -> CocoObjects:
-        """Read ``annotations/instances_SPLIT*.json`` and find its images.
-
-        Raises
-        ------
-        SegevalError
-            If the JSON or the images are absent, or the JSON is none of COCO's.
-        """
-        path = annotation_file(root, "instances", split)
-        truth = CocoInstances(path)
-        known = taxonomy or truth.taxonomy
-        if strange := sorted(set(truth.taxonomy.ids) - set(known.ids)):
-            raise SegevalError(f"class {strange[0]} is not among --classes", file=path, remedy=known.hint())
-        things = Taxonomy(known.ids, known.names, (True,) * len(known), known.colours)
-        _require_few(things, path)
-        return cls(f"{root.name} {split}", _pictures(root, path, split, read_tables(path)), truth, things)
 
     def keys(self) -> Sequence[str]:
         """The images' names without extension, in the order of the JSON."""
@@ -79,6 +59,33 @@ class CocoObjects:
     def image_ids(self) -> Mapping[str, Key | None]:
         """The ids of the JSON."""
         return self.pictures.ids
+
+
+@dataclass(frozen=True)
+class CocoObjects(_Annotated):
+    """One split of a COCO instances data set: every category is a thing."""
+
+    truth: CocoInstances
+    taxonomy: Taxonomy
+
+    @classmethod
+    def open(cls, place: str, split: str, classes: str | None = None) -> CocoObjects:
+        """Read ``annotations/instances_SPLIT*.json`` and find its images.
+
+        Raises
+        ------
+        SegevalError
+            If the JSON or the images are absent, or the JSON is none of COCO's.
+        """
+        root, taxonomy = Path(place), listed_classes(classes)
+        path = annotation_file(root, "instances", split)
+        truth = CocoInstances(path)
+        known = taxonomy or truth.taxonomy
+        if strange := sorted(set(truth.taxonomy.ids) - set(known.ids)):
+            raise SegevalError(f"class {strange[0]} is not among --classes", file=path, remedy=known.hint())
+        things = Taxonomy(known.ids, known.names, (True,) * len(known), known.colours)
+        _require_few(things, path)
+        return cls(f"{root.name} {split}", _pictures(root, path, split, read_tables(path)), truth, things)
 
     def load(self, key: str) -> ObjectSample:
         """An image and its annotations.
@@ -98,7 +105,7 @@ class CocoObjects:
 
 
 @dataclass(frozen=True)
-class CocoPanopticObjects:
+class CocoPanopticObjects(_Annotated):
     """One split of a COCO panoptic data set.
 
     Parameters
@@ -109,26 +116,25 @@ class CocoPanopticObjects:
         The class id of each category id; several categories may share one.
     """
 
-    name: str
-    pictures: Pictures
     truth: CocoPanoptic
     taxonomy: Taxonomy
     to_class: Mapping[int, int]
 
     @classmethod
-    def open(
-        cls, root: Path, split: str, taxonomy: Taxonomy | None = None, *, coarse: bool = False
-    ) -> CocoPanopticObjects:
+    def open(cls, place: str, split: str, classes: str | None = None) -> CocoPanopticObjects:
         """Read ``annotations/panoptic_SPLIT*.json``, its PNGs, and find its images.
 
-        With `coarse` the classes are the supercategories: of ``categories.json`` beside the data where it lists them
-        (``coarse_classes``, ``to_coarse``), else of the categories' ``supercategory``, things and stuff apart.
+        Of ``PATH,supercategories`` the classes are the supercategories: of ``categories.json`` beside the data where it
+        lists them (``coarse_classes``, ``to_coarse``), else of the categories' ``supercategory``, things and stuff
+        apart.
 
         Raises
         ------
         SegevalError
             If a file is absent or says something else.
         """
+        folder, _, coarse = place.partition(",")
+        root, taxonomy = Path(folder), listed_classes(classes)
         path = annotation_file(root, "panoptic", split)
         truth = CocoPanoptic.open(path, "truth")
         data = read_tables(path)
@@ -141,14 +147,6 @@ class CocoPanopticObjects:
         _require_few(found, path)
         name = f"{root.name} {split}{', supercategories' if coarse else ''}"
         return cls(name, _pictures(root, path, split, data), truth, found, to_class)
-
-    def keys(self) -> Sequence[str]:
-        """The images' names without extension, in the order of the JSON."""
-        return list(self.pictures.files)
-
-    def image_ids(self) -> Mapping[str, Key | None]:
-        """The ids of the JSON."""
-        return self.pictures.ids
 
     def load(self, key: str) -> ObjectSample:
         """An image, its things, and the class of each pixel.

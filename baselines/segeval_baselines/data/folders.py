@@ -14,16 +14,7 @@ from segeval.errors import SegevalError
 from segeval.readers.classes import read_classes
 from segeval.readers.maps.labels import read_labels
 from segeval.samples.taxonomy import Taxonomy
-from segeval_baselines.data.samples import (
-    IMAGE_EXTENSIONS,
-    LABEL_EXTENSIONS,
-    SPLITS,
-    VOID,
-    Sample,
-    files_by_stem,
-    listed_stems,
-    read_image,
-)
+from segeval_baselines.data.samples import VOID, Sample, listed_in, listed_stems, read_image, same_stems
 
 _CAMVID = (
     ("Sky", (128, 128, 128)),
@@ -94,7 +85,15 @@ class FolderPair:
         return positions
 
 
-def open_camvid(root: Path, split: str, classes: str | None) -> FolderPair:
+def open_camvid(place: str, split: str, classes: str | None) -> FolderPair:
+    """``SPLIT`` and ``SPLITannot``, and the stems in ``SPLIT.txt``.
+
+    Raises
+    ------
+    SegevalError
+        If something is absent; the message says what.
+    """
+    root = Path(place)
     names = root / "classes.json"
     if classes or names.is_file():
         taxonomy, void = read_classes(classes or str(names))
@@ -108,6 +107,13 @@ def open_camvid(root: Path, split: str, classes: str | None) -> FolderPair:
 
 
 def open_folder(places: str, split: str, classes: str | None) -> FolderPair:
+    """``PATH`` with ``images`` and ``labels``, or ``IMAGES,LABELS[,LISTS]``.
+
+    Raises
+    ------
+    SegevalError
+        If something is absent; the message says what.
+    """
     parts = [Path(p) for p in places.split(",")]
     root = parts[0] if len(parts) == 1 else parts[-1]
     images, labels = (root / "images", root / "labels") if len(parts) == 1 else parts[:2]
@@ -115,11 +121,8 @@ def open_folder(places: str, split: str, classes: str | None) -> FolderPair:
     if not (classes or found):
         raise SegevalError("the classes are unknown", file=root, remedy="give --classes, or write classes.txt there")
     taxonomy, void = read_classes(classes or str(found[0]))
-    listing = root / f"{split}.txt"
-    listed = listed_stems(listing) if listing.is_file() else None
-    if listed is None and any((root / f"{other}.txt").is_file() for other in SPLITS):
-        raise SegevalError("no such list", file=listing, remedy="write one stem a line")
-    return _pair(f"{images.parent.name or images.name} {split}", images, labels, listed, taxonomy, void or (VOID,))
+    name = f"{images.parent.name or images.name} {split}"
+    return _pair(name, images, labels, listed_in(root, split), taxonomy, void or (VOID,))
 
 
 def _pair(
@@ -127,12 +130,4 @@ def _pair(
 ) -> FolderPair:
     if len(taxonomy) > VOID:
         raise SegevalError(f"{len(taxonomy)} classes are more than 255", remedy="merge classes")
-    pictures, maps = files_by_stem(images, IMAGE_EXTENSIONS), files_by_stem(labels, LABEL_EXTENSIONS)
-    keys = sorted(pictures) if listed is None else listed
-    if not keys:
-        raise SegevalError("holds no image", file=images, remedy="check the path")
-    for key in keys:
-        for folder, found in ((images, pictures), (labels, maps)):
-            if key not in found:
-                raise SegevalError("no file for this image", file=folder, key=key, remedy="add it, or shorten the list")
-    return FolderPair(name, {k: pictures[k] for k in keys}, {k: maps[k] for k in keys}, taxonomy, void)
+    return FolderPair(name, *same_stems(images, labels, listed, "add it, or shorten the list"), taxonomy, void)

@@ -1,4 +1,4 @@
-"""Images with objects: COCO's files, nuclei, any folders of instance-id maps, and the synthetic scenes."""
+"""Images and maps of instance ids of the same stems, nuclei among them."""
 
 from __future__ import annotations
 
@@ -15,18 +15,13 @@ from segeval.readers.maps.instances import InstanceFolder
 from segeval.samples.mask_runs import dense_masks
 from segeval.samples.pairs import Key
 from segeval.samples.taxonomy import Taxonomy
-from segeval_baselines.data.objects import ObjectSample, thing_labels
-from segeval_baselines.data.samples import (
-    IMAGE_EXTENSIONS,
-    LABEL_EXTENSIONS,
-    SPLITS,
-    files_by_stem,
-    listed_stems,
-    read_image,
-)
+from segeval_baselines.data.objects import ObjectSample, listed_classes, thing_labels
+from segeval_baselines.data.samples import listed_in, read_image, same_stems
 
 NUCLEI = Taxonomy((1,), ("nucleus",), (True,))
 """The one class of the nuclei."""
+
+_OBJECT = Taxonomy((0,), ("object",), (True,))
 
 
 @dataclass(frozen=True)
@@ -81,8 +76,16 @@ class InstanceMaps:
         return ObjectSample(image, masks[kept], labels[kept], columns.crowd[rows].astype(bool)[kept])
 
 
-def open_nuclei(root: Path, split: str, taxonomy: Taxonomy) -> InstanceMaps:
-    index = root / "index.csv"
+def open_nuclei(place: str, split: str, classes: str | None) -> InstanceMaps:
+    """``images`` and ``masks``, and their ids, files and splits in ``index.csv``.
+
+    Raises
+    ------
+    SegevalError
+        If something is absent, or the index is no such table.
+    """
+    root = Path(place)
+    taxonomy, index = listed_classes(classes) or NUCLEI, root / "index.csv"
     try:
         with index.open(newline="", encoding="utf-8") as stream:
             rows = list(csv.DictReader(stream))
@@ -100,25 +103,20 @@ def open_nuclei(root: Path, split: str, taxonomy: Taxonomy) -> InstanceMaps:
     return _maps(f"{root.name} {split}", root, list(chosen), taxonomy, chosen)
 
 
-def open_instances(root: Path, split: str, taxonomy: Taxonomy) -> InstanceMaps:
-    listing = root / f"{split}.txt"
-    lists = [other for other in SPLITS if (root / f"{other}.txt").is_file()]
-    if not listing.is_file() and lists:
-        raise SegevalError("no such list", file=listing, remedy="write one stem a line")
-    return _maps(f"{root.name} {split}", root, listed_stems(listing) if lists else None, taxonomy)
+def open_instances(place: str, split: str, classes: str | None) -> InstanceMaps:
+    """``images`` and ``masks``, and lists of stems; one class unless they are listed.
+
+    Raises
+    ------
+    SegevalError
+        If something is absent; the message says what.
+    """
+    root, taxonomy = Path(place), listed_classes(classes) or _OBJECT
+    return _maps(f"{root.name} {split}", root, listed_in(root, split), taxonomy)
 
 
 def _maps(
     name: str, root: Path, keys: list[str] | None, taxonomy: Taxonomy, ids: Mapping[str, int] | None = None
 ) -> InstanceMaps:
-    pictures = files_by_stem(root / "images", IMAGE_EXTENSIONS)
-    maps = files_by_stem(root / "masks", LABEL_EXTENSIONS)
-    keys = sorted(pictures) if keys is None else keys
-    if not keys:
-        raise SegevalError("holds no image", file=root / "images", remedy="check the path")
-    for key in keys:
-        for folder, found in (("images", pictures), ("masks", maps)):
-            if key not in found:
-                raise SegevalError("no file for this image", file=root / folder, key=key, remedy="add it")
-    truth = InstanceFolder({k: maps[k] for k in keys}, "truth", taxonomy)
-    return InstanceMaps(name, {k: pictures[k] for k in keys}, truth, taxonomy, ids)
+    images, maps = same_stems(root / "images", root / "masks", keys, "add it")
+    return InstanceMaps(name, images, InstanceFolder(maps, "truth", taxonomy), taxonomy, ids)

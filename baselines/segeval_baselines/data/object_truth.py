@@ -14,7 +14,7 @@ from segeval.samples.mask_runs import encode_mask, runs_of_map
 from segeval.samples.pairs import Key
 from segeval.samples.taxonomy import Taxonomy
 from segeval.storage.files import write_json
-from segeval_baselines.data.objects import ObjectSample, ObjectSamples, thing_positions
+from segeval_baselines.data.objects import ObjectSample, ObjectSamples, image_id, thing_positions
 from segeval_baselines.data.samples import VOID
 
 _MOST_IDS = 2**16 - 1
@@ -72,7 +72,7 @@ def export_truth(samples: ObjectSamples, folder: str | Path) -> Truth:
     plain, most = len(positions) == 1, 0
     for key in samples.keys():
         sample = samples.load(key)
-        ident = _image_id(ids, key)
+        ident = image_id(ids, key)
         height, width = sample.image.shape[:2]
         images.append({"id": ident, "file_name": f"{key}.png", "height": height, "width": width})
         instances += _annotations(sample, taxonomy, ident, len(instances))
@@ -167,11 +167,6 @@ def _annotations(sample: ObjectSample, taxonomy: Taxonomy, ident: Key, before: i
         shape = {"segmentation": encode_mask(mask), "area": int(mask.sum()), "bbox": box, "iscrowd": int(crowd)}
         found.append({**entry, **shape})
     return found
-
-
-def _image_id(ids: Any, key: str) -> Key:
-    ident: Key | None = ids[key]
-    return key if ident is None else ident
 
 
 def _overlap(sample: ObjectSample) -> bool:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from segeval.readers.classes import read_classes
 from segeval.samples.pairs import Key
 from segeval.samples.taxonomy import Taxonomy
+from segeval_baselines.data.samples import Split
 
 
 class ObjectSample(NamedTuple):
@@ -36,26 +38,8 @@ class ObjectSample(NamedTuple):
     semantic: NDArray[np.uint8] | None = None
 
 
-class ObjectSamples(Protocol):
-    """One split of a data set."""
-
-    @property
-    def name(self) -> str:
-        """What the split is called in reports."""
-        ...
-
-    @property
-    def taxonomy(self) -> Taxonomy:
-        """The classes, at most 255, with `things`."""
-        ...
-
-    def keys(self) -> Sequence[str]:
-        """The images, in a fixed order."""
-        ...
-
-    def load(self, key: str) -> ObjectSample:
-        """One image with its objects."""
-        ...
+class ObjectSamples(Split[ObjectSample], Protocol):
+    """A split with objects, whose classes tell things from stuff."""
 
     def image_ids(self) -> Mapping[str, Key | None]:
         """The COCO image id of each key, or None where there is none."""
@@ -71,3 +55,20 @@ def thing_positions(taxonomy: Taxonomy) -> list[int]:
 def thing_labels(taxonomy: Taxonomy) -> dict[int, int]:
     """The label 1..T of each thing's class id."""
     return {taxonomy.ids[position]: label for label, position in enumerate(thing_positions(taxonomy), 1)}
+
+
+def image_id(ids: Mapping[str, Key | None], key: str) -> Key:
+    """What an image is called in files: its COCO image id, or its key where there is none."""
+    ident = ids[key]
+    return key if ident is None else ident
+
+
+def listed_classes(classes: str | None) -> Taxonomy | None:
+    """The classes that replace a data set's own, or None.
+
+    Raises
+    ------
+    SegevalError
+        If the file holds none.
+    """
+    return read_classes(classes)[0] if classes else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,6 @@ VOID = 255
 SPLITS = ("train", "val", "test")
 IMAGE_EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 LABEL_EXTENSIONS = (".png", ".npy", ".npz", ".tif", ".tiff")
-SCENES = {"train": 400, "val": 50, "test": 100}
 
 
 class Sample(NamedTuple):
@@ -40,7 +39,10 @@ class Sample(NamedTuple):
     instances: NDArray[np.int32] | None = None
 
 
-class Samples(Protocol):
+S = TypeVar("S", covariant=True)
+
+
+class Split(Protocol[S]):
     """One split of a data set."""
 
     @property
@@ -57,9 +59,13 @@ class Samples(Protocol):
         """The images, in a fixed order."""
         ...
 
-    def load(self, key: str) -> Sample:
-        """One image with its labels."""
+    def load(self, key: str) -> S:
+        """One image with its labels, or with its objects."""
         ...
+
+
+Samples = Split[Sample]
+"""A split of label maps."""
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
@@ -78,6 +84,18 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         reason = " ".join(str(error).split())[:100]
         raise SegevalError(f"can't be read as an image ({reason})", file=path, remedy="write it again") from None
+
+
+def listed_in(root: Path, split: str) -> list[str] | None:
+    """The stems of a split's list; None where the folder has no list of any split.
+
+    Raises
+    ------
+    SegevalError
+        If only other splits have a list.
+    """
+    lists = any((root / f"{other}.txt").is_file() for other in SPLITS)
+    return listed_stems(root / f"{split}.txt") if lists else None
 
 
 def listed_stems(path: Path) -> list[str]:
@@ -114,3 +132,24 @@ def files_by_stem(folder: Path, extensions: Sequence[str]) -> dict[str, Path]:
                 raise SegevalError(f"{found[path.stem].name} and {path.name} are one key", file=folder)
             found[path.stem] = path
     return found
+
+
+def same_stems(
+    images: Path, maps: Path, listed: Sequence[str] | None, remedy: str
+) -> tuple[dict[str, Path], dict[str, Path]]:
+    """The images and the maps of the same stems in two folders, as a list has them, or all of them, sorted.
+
+    Raises
+    ------
+    SegevalError
+        If there is no image, or an image or a map is absent; then `remedy` says what to do.
+    """
+    pictures, found = files_by_stem(images, IMAGE_EXTENSIONS), files_by_stem(maps, LABEL_EXTENSIONS)
+    keys = sorted(pictures) if listed is None else listed
+    if not keys:
+        raise SegevalError("holds no image", file=images, remedy="check the path")
+    for key in keys:
+        for folder, files in ((images, pictures), (maps, found)):
+            if key not in files:
+                raise SegevalError("no file for this image", file=folder, key=key, remedy=remedy)
+    return {key: pictures[key] for key in keys}, {key: found[key] for key in keys}

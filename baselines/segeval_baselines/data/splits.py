@@ -1,20 +1,71 @@
-"""The data sets by name."""
+"""The data sets by name: a new one is a line of a table here."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from segeval.errors import SegevalError
-from segeval.readers.classes import read_classes
-from segeval.samples.taxonomy import Taxonomy
 from segeval_baselines.data.cityscapes import open_cityscapes
 from segeval_baselines.data.coco import CocoObjects, CocoPanopticObjects
 from segeval_baselines.data.folders import open_camvid, open_folder
-from segeval_baselines.data.instance_maps import NUCLEI, open_instances, open_nuclei
+from segeval_baselines.data.instance_maps import open_instances, open_nuclei
 from segeval_baselines.data.object_labels import ObjectLabels
 from segeval_baselines.data.objects import ObjectSamples
-from segeval_baselines.data.samples import SCENES, SPLITS, Samples
+from segeval_baselines.data.samples import SPLITS, Samples, Split
 from segeval_baselines.data.scenes import ObjectScenes, Scenes
+
+T = TypeVar("T", covariant=True)
+
+
+@dataclass(frozen=True)
+class DataKind(Generic[T]):
+    """A kind of data.
+
+    Parameters
+    ----------
+    spelling
+        How its spec is written.
+    open
+        Opens a split, given what stands behind the colon, the split, and the classes that replace its own.
+    fits
+        Whether that can stand behind the colon; anything can, unless it is empty.
+    own_classes
+        Whether its classes can't be replaced.
+    """
+
+    spelling: str
+    open: Callable[[str, str, str | None], T]
+    fits: Callable[[str], bool] = bool
+    own_classes: bool = False
+
+
+def _is_count(place: str) -> bool:
+    return not place or (place.isdecimal() and int(place) > 0)
+
+
+def _is_panoptic(place: str) -> bool:
+    folder, _, option = place.partition(",")
+    return bool(folder) and option in ("", "supercategories")
+
+
+OBJECTS: dict[str, DataKind[ObjectSamples]] = {
+    "coco": DataKind("coco:PATH", CocoObjects.open),
+    "coco_panoptic": DataKind("coco_panoptic:PATH[,supercategories]", CocoPanopticObjects.open, _is_panoptic),
+    "nuclei": DataKind("nuclei:PATH", open_nuclei),
+    "instances": DataKind("instances:PATH", open_instances),
+    "scenes": DataKind("scenes", ObjectScenes.open, _is_count, own_classes=True),
+}
+
+LABEL_MAPS: dict[str, DataKind[Samples]] = {
+    "camvid": DataKind("camvid:PATH", open_camvid),
+    "cityscapes": DataKind("cityscapes:PATH", open_cityscapes, own_classes=True),
+    "folder": DataKind("folder:PATH", open_folder),
+    "nuclei": DataKind("nuclei:PATH", lambda *given: ObjectLabels(open_nuclei(*given))),
+    "instances": DataKind("instances:PATH", lambda *given: ObjectLabels(open_instances(*given))),
+    "scenes": DataKind("scenes", Scenes.open, _is_count, own_classes=True),
+}
 
 
 def open_split(data: str, split: str, classes: str | None = None) -> Samples:
@@ -36,23 +87,9 @@ def open_split(data: str, split: str, classes: str | None = None) -> Samples:
     Raises
     ------
     SegevalError
-        If something is absent; the message says what.
+        If something is absent, or `classes` can't be replaced; the message says what.
     """
-    kind, _, rest = data.partition(":")
-    if split not in SPLITS:
-        raise SegevalError(f"there is no split {split!r}", remedy=f"take {', '.join(SPLITS)}")
-    if kind == "scenes" and (not rest or rest.isdigit()):
-        return Scenes(split, int(rest) if rest and split == "train" else SCENES[split])
-    if kind == "camvid" and rest:
-        return open_camvid(Path(rest), split, classes)
-    if kind == "cityscapes" and rest:
-        return open_cityscapes(Path(rest), split)
-    if kind == "folder" and rest:
-        return open_folder(rest, split, classes)
-    if kind in ("nuclei", "instances") and rest:
-        return ObjectLabels(open_objects(data, split, classes))
-    known = "camvid:PATH, cityscapes:PATH, folder:PATH, nuclei:PATH, instances:PATH or scenes"
-    raise SegevalError(f"{data!r} names no data", remedy=f"give {known}")
+    return _opened(LABEL_MAPS, "data", data, split, classes)
 
 
 def open_objects(data: str, split: str, classes: str | None = None) -> ObjectSamples:
@@ -73,22 +110,27 @@ def open_objects(data: str, split: str, classes: str | None = None) -> ObjectSam
     Raises
     ------
     SegevalError
-        If something is absent; the message says what.
+        If something is absent, or `classes` can't be replaced; the message says what.
     """
-    kind, _, rest = data.partition(":")
+    return _opened(OBJECTS, "data with objects", data, split, classes)
+
+
+OPENERS: dict[str, Callable[[str, str, str | None], Split[Any]]] = {
+    "semantic": open_split,
+    "instance": open_objects,
+    "panoptic": open_objects,
+}
+"""What opens the data that a task's networks learn from."""
+
+
+def _opened(table: Mapping[str, DataKind[T]], what: str, data: str, split: str, classes: str | None) -> T:
+    word, _, place = data.partition(":")
     if split not in SPLITS:
         raise SegevalError(f"there is no split {split!r}", remedy=f"take {', '.join(SPLITS)}")
-    taxonomy = read_classes(classes)[0] if classes else None
-    place, _, option = rest.partition(",")
-    if kind == "scenes" and (not rest or rest.isdigit()):
-        return ObjectScenes(split, int(rest) if rest and split == "train" else SCENES[split])
-    if kind == "coco" and rest:
-        return CocoObjects.open(Path(rest), split, taxonomy)
-    if kind == "coco_panoptic" and place and option in ("", "supercategories"):
-        return CocoPanopticObjects.open(Path(place), split, taxonomy, coarse=bool(option))
-    if kind == "nuclei" and rest:
-        return open_nuclei(Path(rest), split, taxonomy or NUCLEI)
-    if kind == "instances" and rest:
-        return open_instances(Path(rest), split, taxonomy or Taxonomy((0,), ("object",), (True,)))
-    known = "coco:PATH, coco_panoptic:PATH[,supercategories], nuclei:PATH, instances:PATH or scenes"
-    raise SegevalError(f"{data!r} names no data with objects", remedy=f"give {known}")
+    kind = table.get(word)
+    if kind is None or not kind.fits(place):
+        *most, last = (known.spelling for known in table.values())
+        raise SegevalError(f"{data!r} names no {what}", remedy=f"give {', '.join(most)} or {last}")
+    if classes and kind.own_classes:
+        raise SegevalError(f"the classes of {word} can't be replaced", remedy="leave --classes out")
+    return kind.open(place, split, classes)

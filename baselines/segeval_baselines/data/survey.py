@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from segeval.errors import SegevalError
 from segeval.storage.files import write_atomic
@@ -33,8 +34,8 @@ class Survey:
 
     pixels: tuple[int, ...]
     present: tuple[int, ...]
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
 
     def frequencies(self) -> list[float]:
         """Each class's share of the labelled pixels."""
@@ -48,6 +49,25 @@ class Survey:
             return [0.0] * len(f)
         median = float(np.median(f[f > 0]))
         return [median / x if x else 0.0 for x in f.tolist()]
+
+
+class Levels:
+    """How often each value of each channel occurs in images."""
+
+    def __init__(self) -> None:
+        self.counts = np.zeros((3, 256), np.int64)
+
+    def add(self, image: NDArray[np.uint8]) -> None:
+        """Count an image (H, W, 3)."""
+        for channel in range(3):
+            self.counts[channel] += np.bincount(image[..., channel].reshape(-1), minlength=256)
+
+    def mean_and_spread(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Mean and standard deviation of the values in [0, 1], per channel."""
+        value, total = np.arange(256) / 255.0, max(int(self.counts[0].sum()), 1)
+        mean = self.counts @ value / total
+        std = np.sqrt(np.maximum(self.counts @ value**2 / total - mean**2, 0.0))
+        return tuple(round(float(m), 6) for m in mean), tuple(max(round(float(s), 6), 1e-3) for s in std)
 
 
 def survey(samples: Samples, *, cache: Path | None = None) -> Survey:
@@ -77,23 +97,15 @@ def survey(samples: Samples, *, cache: Path | None = None) -> Survey:
 
 
 def _count(samples: Samples) -> Survey:
-    classes = len(samples.taxonomy)
+    classes, levels = len(samples.taxonomy), Levels()
     pixels, present = np.zeros(classes, np.int64), np.zeros(classes, np.int64)
-    levels = np.zeros((3, 256), np.int64)
     for key in samples.keys():
         sample = samples.load(key)
         here = np.bincount(sample.labels.reshape(-1), minlength=VOID + 1)[:classes]
         pixels += here
         present += np.where(here > 0, here.sum(), 0)
-        for channel in range(3):
-            levels[channel] += np.bincount(sample.image[..., channel].reshape(-1), minlength=256)
-    value = np.arange(256) / 255.0
-    total = max(int(levels[0].sum()), 1)
-    mean = levels @ value / total
-    std = np.sqrt(np.maximum(levels @ value**2 / total - mean**2, 0.0))
-    r, g, b = (round(float(m), 6) for m in mean)
-    sr, sg, sb = (max(round(float(s), 6), 1e-3) for s in std)
-    return Survey(tuple(pixels.tolist()), tuple(present.tolist()), (r, g, b), (sr, sg, sb))
+        levels.add(sample.image)
+    return Survey(tuple(pixels.tolist()), tuple(present.tolist()), *levels.mean_and_spread())
 
 
 def _place(samples: Samples, cache: Path | None) -> Path | None:

@@ -23,7 +23,7 @@ from segeval_baselines.ops.nms import batched_nms
 from segeval_baselines.ops.roi_align import pyramid_roi_align, roi_align
 
 if TYPE_CHECKING:
-    from segeval_baselines.detection.targets import Target
+    from segeval_baselines.detection.targets import DetectionTarget
 
 BOX_WEIGHTS = (10.0, 10.0, 5.0, 5.0)
 """Factors on a region's deltas (Girshick, ICCV 2015), which bring them to about unit variance."""
@@ -218,7 +218,7 @@ class RoIHeads(nn.Module):
         return logits[:, 1:]
 
     @torch.no_grad()
-    def regions(self, proposals: Sequence[Tensor], targets: Sequence[Target]) -> Regions:
+    def regions(self, proposals: Sequence[Tensor], targets: Sequence[DetectionTarget]) -> Regions:
         """A random choice of proposals and true boxes, with what the heads are to say of them."""
         rule, side = self.rule, 2 * self.sizes.mask
         boxes, images, labels, deltas, masks = [], [], [], [], []

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 
-class Target(NamedTuple):
+class DetectionTarget(NamedTuple):
     """The objects of one view: boxes (n, 4) of float32, labels (n,) of int64, masks (n, h, w) of uint8."""
 
     boxes: Tensor

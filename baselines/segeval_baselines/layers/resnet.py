@@ -71,6 +71,18 @@ def _shortcut(inputs: int, outputs: int, stride: int) -> nn.Sequential | None:
     return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
 
 
+def _deep_stem(channels: int, width: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(channels, width, 3, 2, 1, bias=False),
+        nn.BatchNorm2d(width),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(width, width, 3, 1, 1, bias=False),
+        nn.BatchNorm2d(width),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(width, 2 * width, 3, 1, 1, bias=False),
+    )
+
+
 class ResNet(nn.Module):
     """The convolutional part of a ResNet.
 
@@ -112,19 +124,7 @@ class ResNet(nn.Module):
             raise SegevalError(f"{output_stride} is no output stride of a ResNet", remedy="take 8, 16 or 32")
         block = BasicBlock if depth < 50 else Bottleneck
         stem = 2 * width if deep_stem else width
-        self.conv1: nn.Module
-        if deep_stem:
-            self.conv1 = nn.Sequential(
-                nn.Conv2d(channels, width, 3, 2, 1, bias=False),
-                nn.BatchNorm2d(width),
-                nn.ReLU(inplace=True),
-                nn.Conv2d(width, width, 3, 1, 1, bias=False),
-                nn.BatchNorm2d(width),
-                nn.ReLU(inplace=True),
-                nn.Conv2d(width, stem, 3, 1, 1, bias=False),
-            )
-        else:
-            self.conv1 = nn.Conv2d(channels, stem, 7, 2, 3, bias=False)
+        self.conv1 = _deep_stem(channels, width) if deep_stem else nn.Conv2d(channels, stem, 7, 2, 3, bias=False)
         self.bn1 = nn.BatchNorm2d(stem)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, 2, 1)

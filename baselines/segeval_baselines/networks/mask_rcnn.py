@@ -20,7 +20,7 @@ from segeval_baselines.layers.blocks import Size, size_of
 from segeval_baselines.layers.fpn import STRIDES, PyramidBackbone, extra_level, padded
 
 if TYPE_CHECKING:
-    from segeval_baselines.detection.targets import Target
+    from segeval_baselines.detection.targets import DetectionTarget
 
 ANCHORS = ((32.0,), (64.0,), (128.0,), (256.0,), (512.0,))
 """Sides of the anchors of P2 to P6, in pixels; the paper's."""
@@ -89,7 +89,9 @@ class MaskRCNN(nn.Module):
         self.levels, self.unused = len(anchors), tuple(unused)
         self.terms = MaskRCNNLoss(box_beta=box_beta)
 
-    def forward(self, images: Tensor, targets: Sequence[Target] | None = None) -> dict[str, Tensor] | list[Detections]:
+    def forward(
+        self, images: Tensor, targets: Sequence[DetectionTarget] | None = None
+    ) -> dict[str, Tensor] | list[Detections]:
         """Terms of the loss of images (N, 3, h, w) with their targets, or in eval mode their detections.
 
         Raises
@@ -109,7 +111,9 @@ class MaskRCNN(nn.Module):
         found: list[Tensor] = self.backbone(padded(images))
         return found
 
-    def instance_terms(self, maps: Sequence[Tensor], size: Size, targets: Sequence[Target]) -> dict[str, Tensor]:
+    def instance_terms(
+        self, maps: Sequence[Tensor], size: Size, targets: Sequence[DetectionTarget]
+    ) -> dict[str, Tensor]:
         """The terms of `segeval.losses.MaskRCNNLoss` and their "total"."""
         levels = self._levels(maps)
         anchors = self.rpn.anchors(levels, _padded_size(maps))

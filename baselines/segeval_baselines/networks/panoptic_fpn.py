@@ -21,7 +21,7 @@ from segeval_baselines.networks.mask_rcnn import MaskRCNN
 from segeval_baselines.ops.paste import paste_masks
 
 if TYPE_CHECKING:
-    from segeval_baselines.detection.targets import Target
+    from segeval_baselines.detection.targets import DetectionTarget
 
 _PASTED = 32  # masks of an image's size that are in memory at a time
 
@@ -141,7 +141,7 @@ class PanopticFPN(MaskRCNN):
         self.merging = MergingRule(**(merging or {}))
 
     def forward(  # type: ignore[override]
-        self, images: Tensor, targets: Sequence[Target] | None = None, semantic: Tensor | None = None
+        self, images: Tensor, targets: Sequence[DetectionTarget] | None = None, semantic: Tensor | None = None
     ) -> dict[str, Tensor] | list[PanopticLogits]:
         """Terms of the loss of images (N, 3, h, w) with targets and semantic labels (N, h, w), or what is found.
 

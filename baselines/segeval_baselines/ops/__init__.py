@@ -8,7 +8,6 @@ from segeval_baselines.ops.boxes import box_area, box_iou, clip_boxes, decode_bo
 from segeval_baselines.ops.nms import batched_nms, nms
 from segeval_baselines.ops.paste import paste_masks
 from segeval_baselines.ops.roi_align import pyramid_roi_align, roi_align
-from segeval_baselines.ops.roi_pool import roi_pool
 
 __all__ = [
     "batched_nms",
@@ -24,5 +23,4 @@ __all__ = [
     "paste_masks",
     "pyramid_roi_align",
     "roi_align",
-    "roi_pool",
 ]

@@ -49,6 +49,15 @@ class View:
         if not self.scales or min(self.scales) <= 0:
             raise SegevalError(f"scales {self.scales} make no sense", remedy="give positive numbers")
 
+    @property
+    def averages(self) -> bool:
+        """Whether several looks are averaged."""
+        return len(self.scales) > 1 or self.flip
+
+    def probabilities(self, scores: Tensor) -> Tensor:
+        """The probabilities of classes that `Predictor.scores` stand for under this view."""
+        return scores if self.averages else scores.softmax(0)
+
 
 WHOLE = View()
 """One look at the whole image."""

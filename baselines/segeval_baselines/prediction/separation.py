@@ -42,7 +42,7 @@ class SeparatingPredictor:
 
     @classmethod
     def of(
-        cls, checkpoint: Checkpoint, device: str, method: str = "watershed", view: View = WHOLE
+        cls, checkpoint: Checkpoint, device: torch.device | str, method: str = "watershed", view: View = WHOLE
     ) -> SeparatingPredictor:
         """From a checkpoint.
 
@@ -58,20 +58,19 @@ class SeparatingPredictor:
 
     def instances(self, image: NDArray[np.uint8]) -> Found:
         """The instances of an image (H, W, 3), best first; none overlap."""
-        scores = self.predictor.scores(image, self.view)
-        averaged = len(self.view.scales) > 1 or self.view.flip
-        shares: NDArray[np.float32] = (scores if averaged else scores.softmax(0)).to(torch.float32).cpu().numpy()
+        found = self.view.probabilities(self.predictor.scores(image, self.view))
+        shares: NDArray[np.float32] = found.to(torch.float32).cpu().numpy()
         places = thing_positions(self.taxonomy)
-        found = separate(shares[places], shares[self.taxonomy.names.index(BORDER)], self.method)
-        order = np.argsort(-found.scores, kind="stable")
+        cut = separate(shares[places], shares[self.taxonomy.names.index(BORDER)], self.method)
+        order = np.argsort(-cut.scores, kind="stable")
         number = np.zeros(len(order) + 1, np.int32)
         number[order + 1] = np.arange(1, len(order) + 1)
-        top = number[found.ids]
+        top = number[cut.ids]
         _, runs = runs_of_map(top)
         _, boxes = runs.measure()
         boxes[:, 2:] += boxes[:, :2]
         texts = tuple(str(runs.compressed(k)["counts"]) for k in range(len(order)))
         ids = np.array([self.taxonomy.ids[k] for k in places], np.int64)
         return Found(
-            ids[found.labels[order] - 1], found.scores[order].astype(np.float32), boxes.astype(np.float32), texts, top
+            ids[cut.labels[order] - 1], cut.scores[order].astype(np.float32), boxes.astype(np.float32), texts, top
         )

@@ -21,7 +21,7 @@ from segeval_baselines.data.folders import FolderPair
 from segeval_baselines.data.object_truth import export_images, export_truth
 from segeval_baselines.data.objects import ObjectSamples
 from segeval_baselines.data.samples import VOID, Samples
-from segeval_baselines.prediction.labels import png
+from segeval_baselines.prediction.pictures import png
 from segeval_baselines.suite.ledger import digest_of
 
 
@@ -62,8 +62,8 @@ class Exported:
         return self.folder / "classes.json"
 
 
-def fingerprint(samples: Samples) -> str:
-    """A hash of what a split holds.
+def fingerprint_of_labels(samples: Samples) -> str:
+    """A hash of what a split of label maps holds.
 
     Of files: their names, sizes and times of change, and not where they lie. Of scenes, which are drawn: how many, and
     the first one's pixels.
@@ -97,8 +97,8 @@ def _row(key: str, path: Path) -> tuple[str, str, int, int]:
     return key, path.name, seen.st_size, seen.st_mtime_ns
 
 
-def export(samples: Samples, folder: Path, name: str) -> Exported:
-    """Write a split below a folder, unless it is there already.
+def export_labels(samples: Samples, folder: Path, name: str) -> Exported:
+    """Write a split of label maps below a folder, unless it is there already.
 
     Files are linked where the system allows it, else copied; scenes are drawn. The split's own folder bears its
     fingerprint, and appears whole or not at all, so that several processes may export at once.
@@ -108,21 +108,21 @@ def export(samples: Samples, folder: Path, name: str) -> Exported:
     SegevalError
         If the folder can't be written to.
     """
-    place = folder / f"{name}-{fingerprint(samples)[:12]}"
+    place = folder / f"{name}-{fingerprint_of_labels(samples)[:12]}"
     made = Exported(place, tuple(samples.keys()))
     _appear(place, lambda temporary: _write(samples, Exported(temporary, made.keys)))
     return made
 
 
-def export_objects(samples: ObjectSamples, folder: Path, name: str, task: str) -> Exported:
-    """Write a split with objects below a folder, as `export` does; the truth is that of instances or panoptic maps.
+def export_objects(samples: ObjectSamples, folder: Path, name: str, file: str) -> Exported:
+    """Write a split with objects below a folder, as `export_labels` does; the truth that counts is a file of its own.
 
     Raises
     ------
     SegevalError
-        If the folder can't be written to, or the data have no truth of the task.
+        If the folder can't be written to, or the data have no such truth.
     """
-    place = folder / f"{name}-{fingerprint_of_objects(samples)[:12]}"
+    place = folder / f"{name}-objects-{fingerprint_of_objects(samples)[:12]}"
 
     def write(temporary: Path) -> None:
         export_images(samples, temporary / "images")
@@ -130,7 +130,6 @@ def export_objects(samples: ObjectSamples, folder: Path, name: str, task: str) -
         write_json(temporary / "most.json", {"objects": truth.most_objects})
 
     _appear(place, write)
-    file = {"instance": "instances.json", "panoptic": "panoptic.json"}[task]
     if not (place / "truth" / file).is_file():
         raise SegevalError(f"{samples.name} has no panoptic truth", remedy="score instances, or give other data")
     return Exported(place, tuple(samples.keys()), file, int(read_json(place / "most.json")["objects"]))

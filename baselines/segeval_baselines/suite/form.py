@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from segeval.errors import SegevalError
-from segeval_baselines.prediction.references import OBJECT_REFERENCES, REFERENCES
+from segeval.errors import SegevalError, nearest
+from segeval_baselines.prediction.references import reference
 from segeval_baselines.recipes import Recipe
 from segeval_baselines.training.jobs import Budget, Job
 from segeval_baselines.zoo import architecture, preset_of
@@ -92,11 +91,11 @@ class Member:
         """Which score it gets."""
         if self.instances:
             return "instance"
-        return architecture(self.model).task if self.model else task_of(self.reference)
+        return architecture(self.model).task if self.model else reference(self.reference).task
 
     def whole_recipe(self) -> Recipe:
         """The preset's recipe with this member's changes."""
-        return Recipe.from_dict({**preset_of(self.model, self.preset).recipe.to_dict(), **self.recipe})
+        return preset_of(self.model, self.preset).recipe.changed(self.recipe)
 
     def job(self, data: DataSet, seed: int, device: str) -> Job:
         """What one training is asked."""
@@ -133,23 +132,12 @@ class Suite:
         for member in self.members:
             if member.name == name:
                 return member
-        raise SegevalError(f"{self.name} has no member {name!r}", remedy=nearest(name, [m.name for m in self.members]))
+        raise SegevalError(f"{self.name} has no member {name!r}", remedy=nearest(name, (m.name for m in self.members)))
 
-    def has_label_maps(self, data: DataSet) -> bool:
-        """Whether semantic networks are scored on a data set."""
-        return any(m.data == data.name and m.task == "semantic" for m in self.members)
+    def tasks_on(self, data: DataSet) -> set[str]:
+        """The tasks of the members that are scored on a data set."""
+        return {m.task for m in self.members if m.data == data.name}
 
     def data_of(self, member: Member) -> DataSet:
         """What a member is trained and scored on."""
         return self.data[member.data]
-
-
-def task_of(reference: str) -> str:
-    """Which score a reference gets."""
-    return "semantic" if reference in REFERENCES else OBJECT_REFERENCES[reference][0]
-
-
-def nearest(word: str, known: list[str]) -> str:
-    """A remedy for a name that isn't known."""
-    near = difflib.get_close_matches(word, known, 1)
-    return f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"

@@ -3,159 +3,142 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from segeval.conversion import instances_to_semantic, panoptic_to_semantic
 from segeval.results.result import Result
+from segeval.samples.pairs import Key
 from segeval.scoring.evaluation import score
 from segeval_baselines.checkpoints.checkpoint import Checkpoint
-from segeval_baselines.data.objects import ObjectSamples
-from segeval_baselines.data.samples import IMAGE_EXTENSIONS, Samples, files_by_stem
-from segeval_baselines.data.splits import open_objects, open_split
-from segeval_baselines.prediction.inference import WHOLE, Predictor
-from segeval_baselines.prediction.labels import Outputs, predict_folder
-from segeval_baselines.prediction.object_inference import ObjectPredictor
-from segeval_baselines.prediction.objects import ObjectOutputs, predict_objects, read_image_ids
-from segeval_baselines.prediction.references import predict_object_reference, predict_reference
-from segeval_baselines.prediction.separation import SeparatingPredictor
-from segeval_baselines.suite.export import Exported, export, export_objects, fingerprint, fingerprint_of_objects
+from segeval_baselines.data.samples import Split
+from segeval_baselines.data.splits import OPENERS
+from segeval_baselines.prediction.folders import FILES, predict_folder
+from segeval_baselines.prediction.outputs import Outputs, read_image_ids
+from segeval_baselines.prediction.references import predict_reference
+from segeval_baselines.suite.export import (
+    Exported,
+    export_labels,
+    export_objects,
+    fingerprint_of_labels,
+    fingerprint_of_objects,
+)
 from segeval_baselines.suite.form import DataSet
 
-One = Callable[[NDArray[np.uint8]], object]
+LEAST_SCORE = 0.5
+"""Instances below this score are no part of a converted label map."""
+
+LABEL_MAPS = "semantic"
+"""The task in which all meet: the predictions of the others become label maps."""
 
 
-class Kind(Protocol):
-    """A task, as a suite needs it."""
+@dataclass(frozen=True)
+class Kind:
+    """A task, as a suite needs it.
 
-    def fingerprint(self, data: DataSet, split: str) -> str:
-        """A hash of what a split holds."""
-        ...
+    Parameters
+    ----------
+    task
+        Its name.
+    title
+        Its name on a page.
+    fingerprint
+        A hash of what a split holds.
+    export
+        Writes a split below a folder under a name, as images and truth.
+    options
+        How predictions are scored, besides the paths and the task.
+    image_ids
+        What images are called in the predictions; by their names where None.
+    label_maps
+        Writes the predictions into a folder as label maps, given what is scored; None where they are.
+    stuff
+        Whether as label maps they hold every class.
+    """
 
-    def export(self, data: DataSet, folder: Path) -> Exported:
-        """The split that is scored, as files below a folder."""
-        ...
+    task: str
+    title: str
+    fingerprint: Callable[[Any], str]
+    export: Callable[[Any, Path, str], Exported]
+    options: Callable[[Exported], dict[str, Any]]
+    image_ids: Callable[[Path], Mapping[str, Key]] | None = None
+    label_maps: Callable[[Path, Path, Exported], object] | None = None
+    stuff: bool = True
+
+    def open(self, data: DataSet, split: str) -> Split[Any]:
+        """A split of a data set."""
+        return OPENERS[self.task](data.spec, split, data.classes)
 
     def predict(self, checkpoint: Checkpoint, scored: Exported, out: Path, device: str, method: str) -> None:
         """Predict the exported images; what is done already is left alone.
 
         `method` cuts a semantic network's regions into instances; it is empty where the network has its task's form.
         """
-        ...
+        outputs = self._outputs(scored, out)
+        predict_folder(checkpoint, scored.images, outputs, method=method or None, device=device)
 
     def refer(self, reference: str, data: DataSet, scored: Exported, out: Path) -> None:
         """Predict them with a reference."""
-        ...
+        predict_reference(reference, self.open(data, "train"), scored.images, self._outputs(scored, out))
 
     def is_predicted(self, scored: Exported, out: Path) -> bool:
         """Whether the predictions of all images are there."""
-        ...
+        files = FILES[self.task](Outputs(out))
+        done = all(path.is_file() for key in scored.keys for path in files.of_image(key))
+        return done and self.prediction(out).exists()
 
     def prediction(self, out: Path) -> Path:
         """What is scored of a folder of predictions."""
-        ...
+        return out / FILES[self.task](Outputs(out)).scored
 
-    def options(self, scored: Exported) -> dict[str, Any]:
-        """How it is scored, besides the paths and the task."""
-        ...
-
-    def one(self, checkpoint: Checkpoint, device: str, method: str) -> tuple[One, Any]:
-        """What predicts one image, and its network."""
-        ...
+    def _outputs(self, scored: Exported, out: Path) -> Outputs:
+        return Outputs(out, image_ids=None if self.image_ids is None else self.image_ids(scored.truth))
 
 
-class SemanticKind:
-    """Label maps."""
-
-    def fingerprint(self, data: DataSet, split: str) -> str:
-        return fingerprint(self._opened(data, split))
-
-    def export(self, data: DataSet, folder: Path) -> Exported:
-        return export(self._opened(data, data.score), folder, f"{data.name}-{data.score}")
-
-    def predict(self, checkpoint: Checkpoint, scored: Exported, out: Path, device: str, method: str) -> None:
-        predict_folder(checkpoint, scored.images, Outputs(out), view=WHOLE, device=device)
-
-    def refer(self, reference: str, data: DataSet, scored: Exported, out: Path) -> None:
-        train = self._opened(data, "train")
-        predict_reference(reference, train, files_by_stem(scored.images, IMAGE_EXTENSIONS), train.taxonomy, out)
-
-    def is_predicted(self, scored: Exported, out: Path) -> bool:
-        return all((out / f"{key}.png").is_file() for key in scored.keys)
-
-    def prediction(self, out: Path) -> Path:
-        return out
-
-    def options(self, scored: Exported) -> dict[str, Any]:
-        return {"classes": str(scored.classes)}
-
-    def one(self, checkpoint: Checkpoint, device: str, method: str) -> tuple[One, Any]:
-        predictor = Predictor.of(checkpoint, device)
-        return predictor.labels, predictor.network
-
-    def _opened(self, data: DataSet, split: str) -> Samples:
-        return open_split(data.spec, split, data.classes)
+def _classes(scored: Exported) -> dict[str, Any]:
+    return {"classes": str(scored.classes)}
 
 
-class ObjectKind:
-    """Instances, or panoptic maps."""
-
-    def __init__(self, task: str) -> None:
-        self.task = task
-
-    def fingerprint(self, data: DataSet, split: str) -> str:
-        return fingerprint_of_objects(self._opened(data, split))
-
-    def export(self, data: DataSet, folder: Path) -> Exported:
-        name = f"{data.name}-{data.score}-objects"
-        return export_objects(self._opened(data, data.score), folder, name, self.task)
-
-    def predict(self, checkpoint: Checkpoint, scored: Exported, out: Path, device: str, method: str) -> None:
-        outputs = self._outputs(scored, out)
-        predict_objects(checkpoint, scored.images, outputs, method=method or None, device=device)
-
-    def refer(self, reference: str, data: DataSet, scored: Exported, out: Path) -> None:
-        files = files_by_stem(scored.images, IMAGE_EXTENSIONS)
-        predict_object_reference(reference, self._opened(data, "train"), files, self._outputs(scored, out))
-
-    def is_predicted(self, scored: Exported, out: Path) -> bool:
-        folder = out / "panoptic"
-        if not self.prediction(out).is_file():
-            return False
-        return self.task != "panoptic" or all((folder / f"{key}.png").is_file() for key in scored.keys)
-
-    def prediction(self, out: Path) -> Path:
-        return out / ("results.json" if self.task == "instance" else "panoptic.json")
-
-    def options(self, scored: Exported) -> dict[str, Any]:
-        # The usual cut of 100 detections an image would leave objects of a crowded one without a chance.
-        crowded = self.task == "instance" and scored.most_objects > 100
-        return {"max_dets": (1, 10, 100, scored.most_objects)} if crowded else {}
-
-    def one(self, checkpoint: Checkpoint, device: str, method: str) -> tuple[One, Any]:
-        if method:
-            separating = SeparatingPredictor.of(checkpoint, device, method)
-            return separating.instances, separating.predictor.network
-        predictor = ObjectPredictor.of(checkpoint, device)
-        return (predictor.instances if self.task == "instance" else predictor.panoptic), predictor.network
-
-    def _outputs(self, scored: Exported, out: Path) -> ObjectOutputs:
-        return ObjectOutputs(out, image_ids=read_image_ids(scored.truth))
-
-    def _opened(self, data: DataSet, split: str) -> ObjectSamples:
-        return open_objects(data.spec, split, data.classes)
+def _more_detections(scored: Exported) -> dict[str, Any]:
+    # The usual cut of 100 detections an image would leave objects of a crowded one without a chance.
+    return {"max_dets": (1, 10, 100, scored.most_objects)} if scored.most_objects > 100 else {}
 
 
-KINDS: dict[str, Kind] = {
-    "semantic": SemanticKind(),
-    "instance": ObjectKind("instance"),
-    "panoptic": ObjectKind("panoptic"),
-}
+def _instances_as_labels(prediction: Path, folder: Path, scored: Exported) -> None:
+    instances_to_semantic(prediction, folder, gt=scored.truth, min_score=LEAST_SCORE, workers=1)
+
+
+def _panoptic_as_labels(prediction: Path, folder: Path, scored: Exported) -> None:
+    panoptic_to_semantic(prediction, folder, workers=1)
+
+
+_OF_ALL = (
+    Kind(LABEL_MAPS, "Semantic", fingerprint=fingerprint_of_labels, export=export_labels, options=_classes),
+    Kind(
+        "instance",
+        "Instances",
+        fingerprint=fingerprint_of_objects,
+        export=partial(export_objects, file="instances.json"),
+        options=_more_detections,
+        image_ids=read_image_ids,
+        label_maps=_instances_as_labels,
+        stuff=False,
+    ),
+    Kind(
+        "panoptic",
+        "Panoptic",
+        fingerprint=fingerprint_of_objects,
+        export=partial(export_objects, file="panoptic.json"),
+        options=lambda scored: {},
+        image_ids=read_image_ids,
+        label_maps=_panoptic_as_labels,
+    ),
+)
+
+KINDS = {kind.task: kind for kind in _OF_ALL}
 
 
 @dataclass(frozen=True)
@@ -184,7 +167,8 @@ class Splits:
     @cached_property
     def scored(self) -> Exported:
         """The split that is scored, as folders."""
-        return self.kind.export(self.data, self.root / "data")
+        name = f"{self.data.name}-{self.data.score}"
+        return self.kind.export(self.kind.open(self.data, self.data.score), self.root / "data", name)
 
     @cached_property
     def prints(self) -> dict[str, str]:
@@ -195,7 +179,7 @@ class Splits:
         """Of one split; of the scored one if none is named. Counted when it is first asked for."""
         split = split or self.data.score
         if split not in self.prints:
-            self.prints[split] = self.kind.fingerprint(self.data, split)
+            self.prints[split] = self.kind.fingerprint(self.kind.open(self.data, split))
         return self.prints[split]
 
 

@@ -20,7 +20,7 @@ SCHEMA = 1
 
 
 @dataclass(frozen=True)
-class Record:
+class StepRecord:
     """One step, begun or done.
 
     Attributes
@@ -50,15 +50,15 @@ class Ledger:
 
     folder: Path
 
-    def read(self) -> dict[str, Record]:
+    def read(self) -> dict[str, StepRecord]:
         """The records; none if the file is absent or damaged, so that the steps are done again."""
         try:
             content = json.loads((self.folder / NAME).read_text(encoding="utf-8"))
-            return {name: Record(**row) for name, row in content["steps"].items()}
+            return {name: StepRecord(**row) for name, row in content["steps"].items()}
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return {}
 
-    def write(self, step: str, record: Record) -> None:
+    def write(self, step: str, record: StepRecord) -> None:
         """Note a step; those after it are forgotten where it has changed."""
         records = {**self.read(), step: record}
         content = {"format": SCHEMA, "steps": {name: asdict(row) for name, row in records.items()}}
@@ -95,15 +95,15 @@ class Step:
         """Hash of the inputs."""
         return digest_of({"step": self.name, "schema": SCHEMA, **self.inputs})
 
-    def fresh(self, record: Record | None) -> bool:
+    def fresh(self, record: StepRecord | None) -> bool:
         """Whether the step is done already, by this version and from the same inputs."""
         return record is not None and record.done and self._made(record) and self.intact()
 
-    def begun(self, record: Record | None) -> bool:
+    def begun(self, record: StepRecord | None) -> bool:
         """Whether an interrupted one may be continued."""
         return record is not None and not record.done and self._made(record)
 
-    def _made(self, record: Record) -> bool:
+    def _made(self, record: StepRecord) -> bool:
         return record.inputs == self.digest and (self.any_version or record.segeval == __version__)
 
 

@@ -25,6 +25,7 @@ from segeval_baselines.checkpoints.checkpoint import load_checkpoint
 from segeval_baselines.cost import parameters, peak_memory
 from segeval_baselines.data.samples import read_image
 from segeval_baselines.group import device_of
+from segeval_baselines.prediction.folders import made_ready
 from segeval_baselines.suite.form import Member, Suite
 from segeval_baselines.suite.ledger import digest_of
 from segeval_baselines.suite.members import folder_of, runs_of
@@ -119,20 +120,20 @@ def take(run: Run) -> Measure:
     """
     place = device_of(run.device)
     checkpoint = load_checkpoint(run.training, place)
-    one, network = run.splits.kind.one(checkpoint, str(place), run.member.instances)
+    ready = made_ready(checkpoint, place, method=run.member.instances or None)
     files = sorted(run.splits.scored.images.iterdir())
     chosen = [files[len(files) * k // IMAGES] for k in range(min(IMAGES, len(files)))]
     images = [read_image(path) for path in dict.fromkeys(chosen)]
-    times = [_seconds(one, image, place) for image in (images[0], *images)][1:]  # the first one warms up
+    times = [_seconds(ready.find, image, place) for image in (images[0], *images)][1:]  # the first one warms up
     counter = FlopCounterMode(display=False)
     with counter:
         for image in images:
-            one(image)
-    memory = peak_memory(lambda: one(images[0]), place)
+            ready.find(image)
+    memory = peak_memory(lambda: ready.find(images[0]), place)
     if place.type != "cuda":
-        memory += sum(t.numel() * t.element_size() for t in network.state_dict().values())
+        memory += sum(t.numel() * t.element_size() for t in ready.network.state_dict().values())
     return Measure(
-        parameters=parameters(network),
+        parameters=parameters(ready.network),
         gflops=round(counter.get_total_flops() / len(images) / 1e9, 3),
         latency=round(1000 * statistics.median(times), 2),
         memory=round(memory / 2**20, 1),

@@ -19,7 +19,7 @@ from segeval.errors import SegevalError
 from segeval.storage.files import write_atomic
 from segeval.threads import available_workers
 from segeval_baselines.suite.form import Member, Suite
-from segeval_baselines.suite.kinds import Splits
+from segeval_baselines.suite.kinds import LABEL_MAPS, Splits
 from segeval_baselines.suite.runs import Run, Say
 
 FAILURE = "failure.json"
@@ -41,8 +41,8 @@ def runs_of(suite: Suite, member: Member, root: Path, device: str = "auto") -> l
     """A member's runs, one a seed."""
     data = suite.data_of(member)
     splits = Splits(data, root, member.task)
-    meets = bool(member.model) and member.task != "semantic" and suite.has_label_maps(data)
-    label_maps = Splits(data, root, "semantic") if meets else None
+    meets = bool(member.model) and splits.kind.label_maps is not None and LABEL_MAPS in suite.tasks_on(data)
+    label_maps = Splits(data, root, LABEL_MAPS) if meets else None
     return [Run(member, seed, splits, root, device, label_maps, suite.any_version) for seed in member.seeds]
 
 

@@ -13,6 +13,7 @@ from segeval.report.pictures.strips import Strip, make_strip
 from segeval.results.figures import FRACTION
 from segeval.results.tables import DASH, percent
 from segeval_baselines.suite.form import Suite
+from segeval_baselines.suite.kinds import KINDS
 from segeval_baselines.suite.members import runs_of
 from segeval_baselines.suite.standing import Row, Standing
 from segeval_baselines.suite.tables import (
@@ -24,8 +25,6 @@ from segeval_baselines.suite.tables import (
     published_table,
     shown_name,
 )
-
-TITLES = {"semantic": "Semantic", "instance": "Instances", "panoptic": "Panoptic"}
 
 ABOUT_COSTS = {
     "parameters": "all of them",
@@ -42,7 +41,7 @@ def page_of(suite: Suite, found: Sequence[Standing], strips: Sequence[Strip | No
     several = len({s.data for s in found}) > 1
     sections = []
     for standing, strip in zip(found, strips, strict=True):
-        title = TITLES[standing.task] + (f", {standing.data}" if several else "")
+        title = KINDS[standing.task].title + (f", {standing.data}" if several else "")
         sections.append(_section(suite, standing, title, strip))
     data = [f"{d.name}: {d.spec.partition(':')[0]}, scored on {d.score}" for d in suite.data.values()]
     command = f"segeval suite {suite.name} --out DIR"

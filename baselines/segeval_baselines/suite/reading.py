@@ -10,12 +10,12 @@ from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from segeval.errors import SegevalError
+from segeval.errors import SegevalError, nearest
 from segeval_baselines.data.samples import SPLITS
-from segeval_baselines.prediction.references import OBJECT_REFERENCES, REFERENCES
+from segeval_baselines.prediction.references import REFERENCES
 from segeval_baselines.prediction.watershed import METHODS
 from segeval_baselines.recipes import Recipe
-from segeval_baselines.suite.form import DataSet, Member, Suite, nearest, task_of
+from segeval_baselines.suite.form import DataSet, Member, Suite
 from segeval_baselines.zoo import architecture, build, preset_of
 
 T = TypeVar("T")
@@ -49,7 +49,7 @@ def read_suite(name: str | Path, given: Iterable[str] = ()) -> Suite:
     """
     path = shipped().get(str(name), Path(name))
     if not path.is_file():
-        raise SegevalError(f"there is no suite {str(name)!r}", remedy=nearest(str(name), list(shipped())))
+        raise SegevalError(f"there is no suite {str(name)!r}", remedy=nearest(str(name), shipped()))
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -88,7 +88,7 @@ def _suite(content: Mapping[str, Any], stem: str, given: dict[str, str]) -> Suit
     if not isinstance(defaults, dict) or not isinstance(entries, list) or not entries:
         raise SegevalError("has no members", remedy="add [[member]] with a model")
     members = [_member({**defaults, **entry}, data) for entry in entries]
-    members += _references(content.get("references", [*REFERENCES, *OBJECT_REFERENCES]), members)
+    members += _references(content.get("references", [*REFERENCES]), members)
     names = [m.name for m in members]
     if twice := sorted({n for n in names if names.count(n) > 1}):
         raise SegevalError(f"has two members {twice[0]!r}", remedy="give one another name")
@@ -126,7 +126,7 @@ def _member(table: Mapping[str, Any], data: Mapping[str, DataSet]) -> Member:
     made = _made(Member, named, f"member {named['name']!r}")
     _require_name(made.name)
     if made.data not in data:
-        raise SegevalError(f"there is no data {made.data!r}", remedy=nearest(made.data, list(data)))
+        raise SegevalError(f"there is no data {made.data!r}", remedy=nearest(made.data, data))
     if not made.seeds or len(set(made.seeds)) < len(made.seeds) or min(made.seeds) < 0:
         raise SegevalError(f"{made.name} has no usable seeds", remedy="give different whole numbers from 0")
     if made.iterations < 1:
@@ -136,8 +136,8 @@ def _member(table: Mapping[str, Any], data: Mapping[str, DataSet]) -> Member:
         raise SegevalError(text, remedy="give validations = 0, or score test")
     preset_of(made.model, made.preset)
     if made.instances and made.instances not in METHODS:
-        raise SegevalError(f"{made.instances!r} separates no instances", remedy=nearest(made.instances, list(METHODS)))
-    if made.instances and architecture(made.model).task != "semantic":
+        raise SegevalError(f"{made.instances!r} separates no instances", remedy=nearest(made.instances, METHODS))
+    if made.instances and architecture(made.model).detects:
         raise SegevalError(f"{made.name} finds instances by itself", remedy="leave out instances")
     _require_known(made.recipe, [f.name for f in fields(Recipe)], f"the recipe of {made.name}")
     made.job(data[made.data], made.seeds[0], "cpu")
@@ -154,17 +154,16 @@ def _try_build(member: Member) -> None:
 
 def _references(names: Any, members: list[Member]) -> list[Member]:
     """The references of each task on each data set that networks are scored on."""
-    known = [*REFERENCES, *OBJECT_REFERENCES]
     if not isinstance(names, list):
-        raise SegevalError("references are no list", remedy=f"give some of {', '.join(known)}")
+        raise SegevalError("references are no list", remedy=f"give some of {', '.join(REFERENCES)}")
     for name in names:
-        if name not in known:
-            raise SegevalError(f"there is no reference {name!r}", remedy=nearest(str(name), known))
+        if not isinstance(name, str) or name not in REFERENCES:
+            raise SegevalError(f"there is no reference {name!r}", remedy=nearest(str(name), REFERENCES))
     pairs = list(dict.fromkeys((m.task, m.data) for m in members))
     found = []
     for task, data in pairs:
         alone = len([pair for pair in pairs if pair[0] == task]) == 1
-        mine = [name for name in names if task_of(name) == task]
+        mine = [name for name in names if REFERENCES[name].task == task]
         found += [Member(name if alone else f"{name}-{data}", data, reference=name) for name in mine]
     return found
 

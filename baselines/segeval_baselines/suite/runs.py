@@ -15,27 +15,23 @@ from typing import Any
 import torch
 
 from segeval.comparison.runs import RECORD, load_run
-from segeval.conversion import instances_to_semantic, panoptic_to_semantic
 from segeval.errors import SegevalError
 from segeval.results.result import Result
 from segeval_baselines.checkpoints.checkpoint import load_checkpoint
 from segeval_baselines.group import device_of
-from segeval_baselines.prediction.labels import fingerprint as fingerprint_of_weights
+from segeval_baselines.prediction.outputs import fingerprint as fingerprint_of_weights
 from segeval_baselines.recipes import Recipe
 from segeval_baselines.suite.form import Member
-from segeval_baselines.suite.kinds import Splits, scored_by
-from segeval_baselines.suite.ledger import Ledger, Record, Step, digest_of_files
+from segeval_baselines.suite.kinds import LEAST_SCORE, Splits, scored_by
+from segeval_baselines.suite.ledger import Ledger, Step, StepRecord, digest_of_files
 from segeval_baselines.training.history import read_history
 from segeval_baselines.training.jobs import Job
-from segeval_baselines.training.loop import train
+from segeval_baselines.training.loop import run_job
 from segeval_baselines.zoo import preset_of
 
 Say = Callable[[str], object]
 
 BEST = "best.pt"
-
-LEAST_SCORE = 0.5
-"""Instances below this score are no part of a converted label map."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +97,7 @@ class Run:
         """Its training."""
         return self.member.job(self.splits.data, self.seed, self.device)
 
-    def steps(self, records: Mapping[str, Record]) -> list[Step]:
+    def steps(self, records: Mapping[str, StepRecord]) -> list[Step]:
         """The steps in order, with their inputs as far as they are known from the records of the steps before."""
         made = records.get("predict")
         output = made.output if made else ""
@@ -141,7 +137,7 @@ class Run:
             inputs["weights"] = _digest_of_file(Path(job.weights))
         return inputs
 
-    def _train_step(self, record: Record | None) -> Step:
+    def _train_step(self, record: StepRecord | None) -> Step:
         checkpoint = self.training / str(record.costs.get("checkpoint") if record else BEST)
         return Step("train", self._training_inputs(), checkpoint.is_file, self._train)
 
@@ -149,7 +145,7 @@ class Run:
         resume = resume and (self.training / "last.pt").is_file() and self._same_job()
         if not resume:
             shutil.rmtree(self.training, ignore_errors=True)
-        checkpoint = train(self.job, self.training, resume=resume)
+        checkpoint = run_job(self.job, self.training, resume=resume)
         notes = {name: value for name, value in checkpoint.notes.items() if name.startswith("validation ")}
         last = read_history(self.training)[-1]
         costs = {"iterations": last.step, "seconds": last.spent, "peak_mib": _peak_mib(), **notes}
@@ -167,7 +163,7 @@ class Run:
 
     # ---- predict ---------------------------------------------------------------------------------------------
 
-    def _predict_step(self, trained: Record | None) -> Step:
+    def _predict_step(self, trained: StepRecord | None) -> Step:
         inputs = {"images": self.splits.fingerprint()}
         if self.member.reference:
             inputs |= {"reference": self.member.reference, "data": self.splits.fingerprint("train")}
@@ -201,15 +197,13 @@ class Run:
         return "", {}
 
     def _convert(self, resume: bool) -> tuple[str, dict[str, Any]]:
-        assert self.label_maps is not None
+        kind, common = self.splits.kind, self.label_maps
+        assert kind.label_maps is not None
+        assert common is not None
         shutil.rmtree(self.converted, ignore_errors=True)
-        scored, there = self.splits.scored, self.label_maps.scored
-        prediction, maps = self.splits.kind.prediction(self.predictions), self.converted / "predictions"
-        if self.member.task == "instance":
-            instances_to_semantic(prediction, maps, gt=scored.truth, min_score=LEAST_SCORE, workers=1)
-        else:
-            panoptic_to_semantic(prediction, maps, workers=1)
-        result = scored_by("semantic", maps, there.truth, classes=str(there.classes))
+        maps = self.converted / "predictions"
+        kind.label_maps(kind.prediction(self.predictions), maps, self.splits.scored)
+        result = scored_by(common.task, maps, common.scored.truth, **common.kind.options(common.scored))
         result.save(self.converted / "score")
         return "", {}
 
@@ -226,7 +220,7 @@ class Run:
                 continue
             resume = step.begun(record)
             say(f"seed {self.seed}: {step.name}{' goes on' if resume else ''}")
-            self.ledger.write(step.name, Record(step.digest, costs=record.costs if resume and record else {}))
+            self.ledger.write(step.name, StepRecord(step.digest, costs=record.costs if resume and record else {}))
             spent = float(record.costs.get("cpu_seconds", 0.0)) if resume and record else 0.0
             cpu, wall = time.process_time(), time.monotonic()
             output, costs = step.run(resume)
@@ -234,7 +228,7 @@ class Run:
                 "cpu_seconds": round(spent + time.process_time() - cpu, 2),
                 "wall_seconds": round(time.monotonic() - wall, 2),
             }
-            self.ledger.write(step.name, Record(step.digest, done=True, output=output, costs={**costs, **used}))
+            self.ledger.write(step.name, StepRecord(step.digest, done=True, output=output, costs={**costs, **used}))
 
     def result(self) -> Result:
         """The score."""

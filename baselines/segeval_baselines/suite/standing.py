@@ -15,6 +15,7 @@ from segeval.metrics.tasks import TASKS, rule_of
 from segeval.results.result import Result
 from segeval.statistics.resampling import Interval
 from segeval_baselines.suite.form import Member, Suite
+from segeval_baselines.suite.kinds import KINDS
 from segeval_baselines.suite.measuring import Measure, measured
 from segeval_baselines.suite.members import failure_of, folder_of, runs_of
 
@@ -57,7 +58,7 @@ class Row:
     @property
     def knows_stuff(self) -> bool:
         """Whether it predicts every class: as label maps, instances have no stuff."""
-        return not (self.converted and self.member.task == "instance")
+        return KINDS[self.member.task].stuff or not self.converted
 
     @property
     def first(self) -> Result:
@@ -128,8 +129,9 @@ class Standing:
     @property
     def columns(self) -> tuple[str, ...]:
         """The values shown; label maps whose classes tell things from stuff have one more."""
-        known = self.task == "semantic" and any(not math.isnan(row.mean(THINGS)) for row in self.scored)
-        return (*rule_of(self.task).shown, *([THINGS] if known else []))
+        rule = rule_of(self.task)
+        known = "IoU" in rule.class_figures and any(not math.isnan(row.mean(THINGS)) for row in self.scored)
+        return (*rule.shown, *([THINGS] if known else []))
 
     @property
     def scored(self) -> list[Row]:
@@ -173,7 +175,7 @@ def _rows(suite: Suite, member: Member, root: Path) -> list[Row]:
             costs.append(records["train"].costs)
     rows = [Row(member, member.task, results, tuple(costs), failure)]
     if runs[0].label_maps is not None:
-        rows.append(Row(member, "semantic", converted, tuple(costs), failure))
+        rows.append(Row(member, runs[0].label_maps.task, converted, tuple(costs), failure))
     return rows
 
 

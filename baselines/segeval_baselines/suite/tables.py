@@ -6,10 +6,10 @@ import statistics
 from collections.abc import Sequence
 
 from segeval.results.figures import FRACTION
-from segeval.results.tables import DASH, Table, percent
-from segeval_baselines.prediction.references import OBJECT_REFERENCES, REFERENCES
+from segeval.results.tables import DASH, Table, exact, percent
+from segeval_baselines.prediction.references import REFERENCES
 from segeval_baselines.suite.form import Suite
-from segeval_baselines.suite.runs import LEAST_SCORE
+from segeval_baselines.suite.kinds import LEAST_SCORE
 from segeval_baselines.suite.standing import THINGS, Row, Standing
 from segeval_baselines.zoo import architecture
 
@@ -107,11 +107,6 @@ def published_table(suite: Suite) -> Table:
     return Table(("network", "paper", "result", "protocol"), tuple(rows), (0, 1, 2, 3), "published results")
 
 
-def about(reference: str) -> str:
-    """What a reference predicts."""
-    return REFERENCES[reference].about if reference in REFERENCES else OBJECT_REFERENCES[reference][1]
-
-
 def failures(standing: Standing) -> list[str]:
     """Members without a row of numbers, and why."""
     return [f"{row.member.name} failed: {row.failure}" for row in standing.rows if row.failure is not None]
@@ -124,7 +119,7 @@ def notes(suite: Suite, standing: Standing) -> list[str]:
     lines += [f"{mark} {note}" for note, mark in marks(suite).items() if note in here]
     references = dict.fromkeys(row.member.reference for row in standing.scored if row.member.reference)
     if references:
-        known = "; ".join(f"{name}, {about(name)}" for name in references)
+        known = "; ".join(f"{name}, {REFERENCES[name].about}" for name in references)
         lines.append(f"references, which know no network: {known}")
     if any(row.converted for row in standing.scored):
         lines.append(
@@ -140,12 +135,12 @@ def notes(suite: Suite, standing: Standing) -> list[str]:
             "values are means over the seeds, and ± seeds their standard deviation (n - 1); the interval and the "
             "letters are the first seed's"
         )
-    test = "paired bootstrap" if standing.task == "instance" else "paired randomization test"
-    pairs = len(standing.board.p)
+    if not (pairs := len(standing.board.p)):
+        return lines
     corrected = f", Holm-corrected over {pairs} pairs" if pairs > 1 else ""
     lines.append(
         f"systems that share a letter are not significantly different in {standing.metric} "
-        f"({test} over images, p ≤ {standing.board.interval.alpha:g}{corrected})"
+        f"({standing.board.test} over images, p ≤ {standing.board.interval.alpha:g}{corrected})"
     )
     return lines
 
@@ -170,14 +165,10 @@ def exact_table(standings: Sequence[Standing]) -> Table:
                 ends = standing.intervals.get(member.name, {}) if first else {}
                 low, high = ends.get(standing.metric, (None, None))
                 cost = row.costs[k] if k < len(row.costs) else {}
-                tail = [_cell(row.value(seed, n)) if n in standing.columns else "" for n in names]
-                tail += [_cell(low), _cell(high)]
-                tail += [_cell(cost.get("seconds")), _cell(cost.get("peak_mib"))]
-                tail += [_cell(getattr(row.measure, n, None)) for n in MEASURES]
+                tail = [exact(row.value(seed, n)) if n in standing.columns else "" for n in names]
+                tail += [exact(low), exact(high)]
+                tail += [exact(cost.get("seconds")), exact(cost.get("peak_mib"))]
+                tail += [exact(getattr(row.measure, n, None)) for n in MEASURES]
                 tail += ["", result.signature.format()]
                 rows.append((*head, str(seed), standing.letters.get(member.name, "") if first else "", *tail))
     return Table(tuple(headers), tuple(rows), left=(0, 1, 3, 4, 5))
-
-
-def _cell(value: float | None) -> str:
-    return "" if value is None or value != value else repr(value)

@@ -23,6 +23,11 @@ from segeval_baselines.recipes import BORDER_LOSS, Recipe
 _KEPT = 4 * 2**30
 
 T = TypeVar("T")
+V = TypeVar("V")
+B = TypeVar("B")
+
+LabelView = tuple[Tensor, Tensor, Tensor | None]
+"""Image, labels, and the weights of pixels if the recipe's loss has them."""
 
 
 class Batch(NamedTuple):
@@ -62,7 +67,7 @@ def run_ahead(make: Callable[[int], Callable[[], T]], start: int, threads: int) 
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-class Order:
+class EpochOrder:
     """The key at each place of an endless sequence: each epoch is a fresh permutation.
 
     Parameters
@@ -109,8 +114,51 @@ class Kept(Generic[T]):
         return sample
 
 
-class Stream:
-    """Batches of random views.
+class BatchStream(Generic[V, B]):
+    """Batches of random views, a function of seed and step.
+
+    Parameters
+    ----------
+    keys, recipe, seed
+        Of what, how, and from which seed.
+    rank, size
+        Which share of each batch is this process's.
+    """
+
+    def __init__(self, keys: Sequence[str], recipe: Recipe, seed: int, rank: int, size: int) -> None:
+        self.recipe, self.seed = recipe, seed
+        self.slots = range(rank, recipe.batch, size)
+        self._order = EpochOrder(keys, seed)
+
+    def view(self, rng: np.random.Generator, key: str) -> V:
+        """A random view of a sample."""
+        raise NotImplementedError
+
+    def collated(self, views: Sequence[V]) -> B:
+        """The batch of some views."""
+        raise NotImplementedError
+
+    def batch(self, step: int) -> B:
+        """The batch of a step, counted from 0."""
+        return self._making(step)()
+
+    def batches(self, start: int, threads: int = 0) -> Iterator[B]:
+        """Batches from a step on, made ahead on threads if there are any."""
+        return run_ahead(self._making, start, threads)
+
+    def _making(self, step: int) -> Callable[[], B]:
+        keys = [self._order[step * self.recipe.batch + slot] for slot in self.slots]
+
+        def make() -> B:
+            seeds = ((self.seed, 2, step, slot) for slot in self.slots)
+            views = [self.view(np.random.default_rng(s), key) for s, key in zip(seeds, keys, strict=True)]
+            return self.collated(views)
+
+        return make
+
+
+class Stream(BatchStream[LabelView, Batch]):
+    """Batches of random views of label maps.
 
     Parameters
     ----------
@@ -125,9 +173,8 @@ class Stream:
     def __init__(
         self, samples: Samples, recipe: Recipe, seed: int, *, border: int = 0, rank: int = 0, size: int = 1
     ) -> None:
-        self.samples, self.recipe, self.seed, self.border = samples, recipe, seed, border
-        self.slots = range(rank, recipe.batch, size)
-        self._order = Order(samples.keys(), seed)
+        super().__init__(samples.keys(), recipe, seed, rank, size)
+        self.samples, self.border = samples, border
         self._kept: Kept[Weighted] = Kept(self._load, lambda kept: kept.nbytes)
         self.target: Size = recipe.crop or self._kept[self._order.keys[0]].sample.labels.shape
 
@@ -143,25 +190,11 @@ class Stream:
         weights = border_weight_map(sample.instances, **shape).astype(np.float16)
         return Weighted(sample._replace(instances=None), weights)
 
-    def batch(self, step: int) -> Batch:
-        """The batch of a step, counted from 0."""
-        return self._making(step)()
+    def view(self, rng: np.random.Generator, key: str) -> LabelView:
+        sample, weights = self._kept[key]
+        return random_view(rng, sample, self.target, self.recipe, self.border, weights)
 
-    def batches(self, start: int, threads: int = 0) -> Iterator[Batch]:
-        """Batches from a step on, made ahead on threads if there are any."""
-        return run_ahead(self._making, start, threads)
-
-    def _making(self, step: int) -> Callable[[], Batch]:
-        keys = [self._order[step * self.recipe.batch + slot] for slot in self.slots]
-
-        def make() -> Batch:
-            views = []
-            for slot, key in zip(self.slots, keys, strict=True):
-                rng = np.random.default_rng((self.seed, 2, step, slot))
-                sample, weights = self._kept[key]
-                views.append(random_view(rng, sample, self.target, self.recipe, self.border, weights))
-            weighed = [v[2] for v in views if v[2] is not None]
-            images, labels = torch.stack([v[0] for v in views]), torch.stack([v[1] for v in views])
-            return Batch(images, labels, torch.stack(weighed) if weighed else None)
-
-        return make
+    def collated(self, views: Sequence[LabelView]) -> Batch:
+        weighed = [v[2] for v in views if v[2] is not None]
+        images, labels = torch.stack([v[0] for v in views]), torch.stack([v[1] for v in views])
+        return Batch(images, labels, torch.stack(weighed) if weighed else None)

@@ -1,4 +1,4 @@
-"""What the training loop needs to know of a task, and what semantic segmentation answers."""
+"""What the training loop needs to know of a task."""
 
 from __future__ import annotations
 
@@ -59,5 +59,5 @@ class Course(Protocol):
         ...
 
     def validate(self, network: nn.Module, colours: Colours, group: Group) -> Mapping[str, float]:
-        """Figures of the validation split by their names in `history.Entry`."""
+        """Figures of the validation split by their names in `history.HistoryEntry`."""
         ...

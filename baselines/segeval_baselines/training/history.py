@@ -12,11 +12,12 @@ from typing import Any
 from PIL import Image, ImageDraw
 
 from segeval.errors import SegevalError
+from segeval.metrics.tasks import TASKS
 from segeval.storage.files import write_atomic
 
 
 @dataclass(frozen=True)
-class Entry:
+class HistoryEntry:
     """One moment of a training.
 
     Attributes
@@ -54,18 +55,18 @@ class Entry:
         return None
 
 
-HEADLINES = ("mIoU", "AP", "PQ")
-"""What a validation is judged by: of semantic, instance and panoptic segmentation."""
+HEADLINES = tuple(rule.headline for rule in TASKS.values())
+"""What a validation is judged by, of each task."""
 
-_FIGURES = tuple(f.name for f in fields(Entry) if f.default is None)
+_FIGURES = tuple(f.name for f in fields(HistoryEntry) if f.default is None)
 
 
-def to_rows(history: Sequence[Entry]) -> list[list[Any]]:
+def to_rows(history: Sequence[HistoryEntry]) -> list[list[Any]]:
     """Plain values, for checkpoints."""
     return [list(astuple(entry)) for entry in history]
 
 
-def write_history(folder: Path, history: Sequence[Entry]) -> None:
+def write_history(folder: Path, history: Sequence[HistoryEntry]) -> None:
     """Write ``history.csv`` and ``curve.png``."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -82,7 +83,7 @@ def _text(value: float | None) -> Any:
     return "" if value is None else value
 
 
-def read_history(folder: Path) -> list[Entry]:
+def read_history(folder: Path) -> list[HistoryEntry]:
     """Read ``history.csv`` again.
 
     Raises
@@ -94,7 +95,7 @@ def read_history(folder: Path) -> list[Entry]:
     try:
         rows = list(csv.DictReader(path.read_text().splitlines()))
         return [
-            Entry(
+            HistoryEntry(
                 int(r["step"]),
                 *(float(r[name]) for name in ("spent", "loss", "rate")),
                 **{name: float(r[name]) for name in _FIGURES if r.get(name)},
@@ -109,7 +110,7 @@ _SIZE, _MARGIN = (720, 360), 48
 _LOSS, _SCORE, _INK = (31, 119, 180), (214, 90, 20), (70, 70, 70)
 
 
-def curve(history: Sequence[Entry]) -> Image.Image:
+def curve(history: Sequence[HistoryEntry]) -> Image.Image:
     """Loss (left axis) and what validation is judged by (right axis, 0 to 1) over steps."""
     image = Image.new("RGB", _SIZE, "white")
     draw = ImageDraw.Draw(image)
@@ -145,7 +146,7 @@ def curve(history: Sequence[Entry]) -> Image.Image:
     return image
 
 
-class Board:
+class TensorBoard:
     """TensorBoard's writer where it is installed, else nothing."""
 
     def __init__(self, folder: Path) -> None:
@@ -156,7 +157,7 @@ class Board:
             return
         self._writer = SummaryWriter(str(folder / "tensorboard"))
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: HistoryEntry) -> None:
         """Write an entry's figures."""
         if self._writer is None:
             return

@@ -49,7 +49,7 @@ class Job:
     model, preset, options
         What is built (`zoo.build`).
     data, classes
-        What it is trained on (`datasets.open_split`).
+        What it is trained on (`data.splits.open_split`).
     recipe, budget, seed
         How, how long, and from which seed.
     validations

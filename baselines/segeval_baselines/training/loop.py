@@ -19,26 +19,26 @@ from segeval_baselines.checkpoints.checkpoint import Checkpoint, load_checkpoint
 from segeval_baselines.checkpoints.weights import IMAGENET, LoadReport, load_weights
 from segeval_baselines.group import Group, joined
 from segeval_baselines.prediction.inference import normalise
-from segeval_baselines.training.history import Board, Entry, write_history
+from segeval_baselines.training.history import HistoryEntry, TensorBoard, write_history
 from segeval_baselines.training.jobs import Job
 from segeval_baselines.training.opening import open_course
 from segeval_baselines.training.optimisers import Average, make_optimiser, set_rate
-from segeval_baselines.training.state import Moment, Report, State, interruptions
+from segeval_baselines.training.state import Moment, ReportProgress, State, interruptions
 from segeval_baselines.zoo import build
 
 ENTRIES = 50
 """History entries of a training."""
 
 
-def train(
+def run_job(
     job: Job,
     out: str | Path,
     *,
     resume: bool = False,
-    report: Report | None = None,
+    report: ReportProgress | None = None,
     announce: Callable[[str], object] | None = None,
 ) -> Checkpoint:
-    """Train a network.
+    """Train a network as a job says.
 
     Parameters
     ----------
@@ -128,14 +128,14 @@ class _Loop:
             self.average.restore(saved["average"])
         self.stream = self.course.stream(self.network, group)
 
-    def run(self, report: Report | None) -> None:
+    def run(self, report: ReportProgress | None) -> None:
         job, state, group = self.job, self.state, self.group
         module: nn.Module = self.network
         if group.size > 1:
             devices = [group.device.index] if group.device.type == "cuda" else None
             module = DistributedDataParallel(self.network, device_ids=devices)
         clock = time.process_time if group.device.type == "cpu" else time.perf_counter
-        board = Board(self.folder) if group.leads else None
+        board = TensorBoard(self.folder) if group.leads else None
         batches = self.stream.batches(state.step, job.threads)
         began, before = time.monotonic(), self._fraction()
         with interruptions() as interrupted:
@@ -197,7 +197,7 @@ class _Loop:
         where = f"the last good checkpoint is {path}" if path.is_file() else "no checkpoint was saved yet"
         return f"{where}; lower --rate or give --clip"
 
-    def _entry(self, *, validated: bool) -> Entry:
+    def _entry(self, *, validated: bool) -> HistoryEntry:
         state = self.state
         figures: Mapping[str, float] = {}
         if validated:
@@ -205,12 +205,12 @@ class _Loop:
             figures = self.course.validate(self.average.network.eval(), self.colours, self.group)
         rate = float(self.optimiser.param_groups[0]["lr"])
         loss = state.losses / max(state.counted, 1)
-        entry = Entry(state.step, round(state.spent, 3), loss, rate, **figures)
+        entry = HistoryEntry(state.step, round(state.spent, 3), loss, rate, **figures)
         state.losses, state.counted = 0.0, 0
         state.history.append(entry)
         return entry
 
-    def _save(self, entry: Entry) -> None:
+    def _save(self, entry: HistoryEntry) -> None:
         job, state = self.job, self.state
         found = entry.score()
         score = -1.0 if found is None or math.isnan(found[1]) else found[1]

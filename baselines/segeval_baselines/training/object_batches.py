@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,22 +14,22 @@ from torch import Tensor
 from segeval_baselines.data.augment import jitter, read_bilinear, read_nearest, scaled_size, view_grid
 from segeval_baselines.data.objects import ObjectSample, ObjectSamples
 from segeval_baselines.data.samples import VOID
-from segeval_baselines.detection.targets import Target
+from segeval_baselines.detection.targets import DetectionTarget
 from segeval_baselines.layers.blocks import Size
 from segeval_baselines.ops.boxes import mask_boxes
 from segeval_baselines.recipes import Recipe
-from segeval_baselines.training.batches import Kept, Order, run_ahead
+from segeval_baselines.training.batches import BatchStream, Kept
 
 
 class ObjectBatch(NamedTuple):
     """Images (N, 3, h, w) in [0, 1], their objects, and class positions (N, h, w) of int64 where they are known."""
 
     images: Tensor
-    targets: tuple[Target, ...]
+    targets: tuple[DetectionTarget, ...]
     semantic: Tensor | None
 
 
-class Packed(NamedTuple):
+class PackedSample(NamedTuple):
     """A sample as it is kept: maps of object numbers instead of a mask each.
 
     Attributes
@@ -55,7 +55,7 @@ class Packed(NamedTuple):
         return self.image.nbytes + self.layers.nbytes + (0 if self.semantic is None else self.semantic.nbytes)
 
 
-def pack(sample: ObjectSample) -> Packed:
+def pack(sample: ObjectSample) -> PackedSample:
     """Leave crowds and empty masks out, and draw the other objects into as few layers as a greedy choice finds."""
     kept = ~sample.crowd & sample.masks.any(axis=(1, 2))
     masks, labels = sample.masks[kept], sample.labels[kept]
@@ -64,7 +64,7 @@ def pack(sample: ObjectSample) -> Packed:
         layers = [np.zeros(depth.shape, np.int16)]
         if len(masks):
             layers[0] = np.where(depth > 0, masks.argmax(axis=0) + 1, 0).astype(np.int16)
-        return Packed(sample.image, np.stack(layers), labels, sample.semantic)
+        return PackedSample(sample.image, np.stack(layers), labels, sample.semantic)
     layers = []
     for number, mask in enumerate(masks, 1):
         for layer in layers:
@@ -73,10 +73,10 @@ def pack(sample: ObjectSample) -> Packed:
                 break
         else:
             layers.append(np.where(mask, number, 0).astype(np.int16))
-    return Packed(sample.image, np.stack(layers), labels, sample.semantic)
+    return PackedSample(sample.image, np.stack(layers), labels, sample.semantic)
 
 
-def rescale_packed(packed: Packed, factor: float) -> Packed:
+def rescale_packed(packed: PackedSample, factor: float) -> PackedSample:
     """Everything resized by a factor: the image with antialiasing, the maps to the nearest pixel."""
     if factor == 1.0:
         return packed
@@ -90,12 +90,14 @@ def rescale_packed(packed: Packed, factor: float) -> Packed:
     image = np.array(Image.fromarray(packed.image).resize(size, Image.Resampling.BILINEAR))
     layers = np.stack([nearest(layer) for layer in packed.layers])
     semantic = None if packed.semantic is None else nearest(packed.semantic)
-    return Packed(image, layers, packed.labels, semantic)  # type: ignore[arg-type]
+    return PackedSample(image, layers, packed.labels, semantic)  # type: ignore[arg-type]
 
 
-def random_object_view(
-    rng: np.random.Generator, packed: Packed, target: Size, recipe: Recipe
-) -> tuple[Tensor, Target, Tensor | None]:
+ObjectView = tuple[Tensor, DetectionTarget, Tensor | None]
+"""Image, its objects, and class positions where they are known."""
+
+
+def random_object_view(rng: np.random.Generator, packed: PackedSample, target: Size, recipe: Recipe) -> ObjectView:
     """A view as the network is trained on: image (3, h, w), the objects seen in it, class positions (h, w).
 
     Image, objects and classes are read through one grid. Beyond the image its mean colour is seen, no object, and void:
@@ -110,16 +112,16 @@ def random_object_view(
     masks = torch.zeros((len(visible), *target), dtype=torch.uint8)
     for layer in numbers:
         masks |= layer == visible[:, None, None] + 1
-    objects = Target(mask_boxes(masks), torch.from_numpy(packed.labels)[visible], masks)
+    objects = DetectionTarget(mask_boxes(masks), torch.from_numpy(packed.labels)[visible], masks)
     semantic = None if packed.semantic is None else read_nearest(torch.from_numpy(packed.semantic), grid, VOID)
     return seen, objects, semantic
 
 
-def _rescaled(packed: Packed, recipe: Recipe) -> Packed:
+def _rescaled(packed: PackedSample, recipe: Recipe) -> PackedSample:
     return rescale_packed(packed, recipe.zoom((packed.image.shape[0], packed.image.shape[1])))
 
 
-class ObjectStream:
+class ObjectStream(BatchStream[ObjectView, ObjectBatch]):
     """Batches of random views with their objects.
 
     Parameters
@@ -131,36 +133,18 @@ class ObjectStream:
     """
 
     def __init__(self, samples: ObjectSamples, recipe: Recipe, seed: int, *, rank: int = 0, size: int = 1) -> None:
-        self.samples, self.recipe, self.seed = samples, recipe, seed
-        self.slots = range(rank, recipe.batch, size)
-        self._order = Order(samples.keys(), seed)
-        self._kept: Kept[Packed] = Kept(
+        super().__init__(samples.keys(), recipe, seed, rank, size)
+        self.samples = samples
+        self._kept: Kept[PackedSample] = Kept(
             lambda key: _rescaled(pack(samples.load(key)), recipe), lambda packed: packed.nbytes
         )
         first = recipe.crop or self._kept[self._order.keys[0]].image.shape
         self.target: Size = (first[0], first[1])
 
-    def batch(self, step: int) -> ObjectBatch:
-        """The batch of a step, counted from 0."""
-        return self._making(step)()
+    def view(self, rng: np.random.Generator, key: str) -> ObjectView:
+        return random_object_view(rng, self._kept[key], self.target, self.recipe)
 
-    def batches(self, start: int, threads: int = 0) -> Iterator[ObjectBatch]:
-        """Batches from a step on, made ahead on threads if there are any."""
-        return run_ahead(self._making, start, threads)
-
-    def _making(self, step: int) -> Callable[[], ObjectBatch]:
-        keys = [self._order[step * self.recipe.batch + slot] for slot in self.slots]
-
-        def make() -> ObjectBatch:
-            views = []
-            for slot, key in zip(self.slots, keys, strict=True):
-                rng = np.random.default_rng((self.seed, 2, step, slot))
-                views.append(random_object_view(rng, self._kept[key], self.target, self.recipe))
-            semantic = [v[2] for v in views if v[2] is not None]
-            images, targets = torch.stack([v[0] for v in views]), tuple(v[1] for v in views)
-            return ObjectBatch(images, targets, torch.stack(semantic) if len(semantic) == len(views) else None)
-
-        return make
-
-
-__all__ = ["ObjectBatch", "ObjectStream", "Packed", "Target", "pack", "random_object_view", "rescale_packed"]
+    def collated(self, views: Sequence[ObjectView]) -> ObjectBatch:
+        semantic = [v[2] for v in views if v[2] is not None]
+        images, targets = torch.stack([v[0] for v in views]), tuple(v[1] for v in views)
+        return ObjectBatch(images, targets, torch.stack(semantic) if len(semantic) == len(views) else None)

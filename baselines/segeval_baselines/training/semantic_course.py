@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -53,7 +54,7 @@ class SemanticCourse:
         weights = () if batch.weights is None else (batch.weights.to(device, non_blocking=True),)
         return self.objective(output, batch.labels.to(device, non_blocking=True), *weights)
 
-    def validate(self, network: nn.Module, colours: Colours, group: Group) -> dict[str, float]:
+    def validate(self, network: nn.Module, colours: Colours, group: Group) -> Mapping[str, float]:
         assert self.validation is not None
         predictor = Predictor(network, *colours, self.job.recipe.image_scale, group.device)
         values = validate(predictor, self.validation, self.job.validation_images, group).values

@@ -8,19 +8,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from segeval_baselines.training.history import Entry, to_rows
+from segeval_baselines.training.history import HistoryEntry, to_rows
 
 
 @dataclass(frozen=True)
 class Moment:
     """What a report of progress says: the latest entry, the fraction spent, and the seconds left on the wall."""
 
-    entry: Entry
+    entry: HistoryEntry
     fraction: float
     left: float
 
 
-Report = Callable[[Moment], object]
+ReportProgress = Callable[[Moment], object]
 
 
 @dataclass
@@ -32,7 +32,7 @@ class State:
     losses: float = 0.0
     counted: int = 0
     best: float = -1.0
-    history: list[Entry] = field(default_factory=list)
+    history: list[HistoryEntry] = field(default_factory=list)
 
     def saved(self) -> dict[str, Any]:
         """Plain values."""
@@ -42,7 +42,7 @@ class State:
     @classmethod
     def restored(cls, data: dict[str, Any]) -> State:
         """The reverse of `saved`."""
-        history = [Entry(*row) for row in data["history"]]
+        history = [HistoryEntry(*row) for row in data["history"]]
         return cls(data["step"], data["spent"], data["losses"], data["counted"], data["best"], history)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -11,23 +12,22 @@ from segeval.results.result import Result
 from segeval.samples.taxonomy import Taxonomy
 from segeval.scoring.accumulator import Accumulator
 from segeval_baselines.data.object_truth import panoptic_map
-from segeval_baselines.data.objects import ObjectSample, ObjectSamples
-from segeval_baselines.data.samples import VOID, Samples
+from segeval_baselines.data.objects import ObjectSample, ObjectSamples, image_id
+from segeval_baselines.data.samples import VOID, Sample, Samples, Split
 from segeval_baselines.group import Group
 from segeval_baselines.prediction.inference import WHOLE, Predictor, View
 from segeval_baselines.prediction.object_inference import ObjectPredictor, most_detections, thing_ids
 
+S = TypeVar("S")
+
 _ALONE = Group(0, 1, torch.device("cpu"))
+_FEWEST = 100  # detections of an image that count, as COCO has it; more where a network finds more
 
 
 def validate(
-    predictor: Predictor,
-    samples: Samples,
-    images: int | None = None,
-    group: Group = _ALONE,
-    view: View = WHOLE,
+    predictor: Predictor, samples: Samples, images: int | None = None, group: Group = _ALONE, view: View = WHOLE
 ) -> Result:
-    """Predict a split and score it.
+    """Predict a split of label maps and score it.
 
     Parameters
     ----------
@@ -49,15 +49,62 @@ def validate(
     """
     known = samples.taxonomy
     # Labels are positions here, so that ids above 255 or in use for void do no harm.
-    rule_classes = Taxonomy(tuple(range(len(known))), known.names, known.things, known.colours)
-    seen = Accumulator("semantic", classes=rule_classes, void=(VOID,))
+    positions = Taxonomy(tuple(range(len(known))), known.names, known.things, known.colours)
+
+    def both(key: str, sample: Sample) -> dict[str, Any]:
+        return {"prediction": predictor.labels(sample.image, view), "truth": sample.labels, "key": key}
+
+    return _score(Accumulator("semantic", classes=positions, void=(VOID,)), samples, both, images, group)
+
+
+def validate_instances(
+    predictor: ObjectPredictor, samples: ObjectSamples, images: int | None = None, group: Group = _ALONE
+) -> Result:
+    """Predict a split and score its instances; the other parameters are those of `validate`.
+
+    Only the things are classes. `max_dets` ends at 100, or at what the network finds at most if that is more.
+    """
+    known, ids = samples.taxonomy, samples.image_ids()
+    flags = known.things
+    stuff = [] if flags is None else [i for i, thing in zip(known.ids, flags, strict=True) if not thing]
+    most = max(_FEWEST, most_detections(predictor.network))
+
+    def both(key: str, sample: ObjectSample) -> dict[str, Any]:
+        found = predictor.instances(sample.image).as_prediction()
+        return {"prediction": found, "truth": instance_truth(sample, known), "key": image_id(ids, key)}
+
+    seen = Accumulator("instance", classes=known.without(stuff), max_dets=(1, 10, most))
+    return _score(seen, samples, both, images, group)
+
+
+def validate_panoptic(
+    predictor: ObjectPredictor, samples: ObjectSamples, images: int | None = None, group: Group = _ALONE
+) -> Result:
+    """Predict a split and score its panoptic maps; the other parameters are those of `validate`."""
+    known, ids = samples.taxonomy, samples.image_ids()
+
+    def both(key: str, sample: ObjectSample) -> dict[str, Any]:
+        found = predictor.panoptic(sample.image)
+        truth = panoptic_map(sample, known, key)
+        return {"prediction": (found.ids, list(found.segments)), "truth": truth, "key": image_id(ids, key)}
+
+    return _score(Accumulator("panoptic", classes=known), samples, both, images, group)
+
+
+def _score(
+    seen: Accumulator,
+    samples: Split[S],
+    both: Callable[[str, S], dict[str, Any]],
+    images: int | None,
+    group: Group,
+) -> Result:
+    """Count this process's share of a split, given what an image's prediction, truth and key are; score them all."""
     for key in group.share(spaced(list(samples.keys()), images)):
-        sample = samples.load(key)
-        seen.update(prediction=predictor.labels(sample.image, view), truth=sample.labels, key=key)
-    parts = group.gather(seen)
-    for other in parts[1:]:
-        parts[0].merge(other)
-    result: Result = parts[0].compute()
+        seen.update(**both(key, samples.load(key)))
+    whole, *others = group.gather(seen)
+    for other in others:
+        whole.merge(other)
+    result: Result = whole.compute()
     return result
 
 
@@ -66,67 +113,6 @@ def spaced(keys: list[str], count: int | None) -> list[str]:
     if count is None or count >= len(keys):
         return keys
     return [keys[i * len(keys) // count] for i in range(count)]
-
-
-_ALONE = Group(0, 1, torch.device("cpu"))
-_FEWEST = 100  # detections of an image that count, as COCO has it; more where a network finds more
-
-
-def validate_objects(
-    predictor: ObjectPredictor,
-    samples: ObjectSamples,
-    task: str,
-    images: int | None = None,
-    group: Group = _ALONE,
-) -> Result:
-    """Predict a split and score it.
-
-    Parameters
-    ----------
-    predictor
-        The network.
-    samples
-        The split.
-    task
-        ``instance`` or ``panoptic``.
-    images
-        At most this many, evenly spaced.
-    group
-        The processes that share the work; every image is counted once, whatever their number.
-
-    Returns
-    -------
-    Result
-        Over all processes' images. For instances `max_dets` ends at 100, or at what the network finds at most if that
-        is more.
-    """
-    seen = accumulator(task, samples.taxonomy, most_detections(predictor.network))
-    ids = samples.image_ids()
-    for key in group.share(spaced(list(samples.keys()), images)):
-        sample = samples.load(key)
-        number = ids.get(key)
-        named = key if number is None else number
-        if task == "instance":
-            found: Any = predictor.instances(sample.image).as_prediction()
-            seen.update(prediction=found, truth=instance_truth(sample, samples.taxonomy), key=named)
-        else:
-            mapped = predictor.panoptic(sample.image)
-            truth = panoptic_map(sample, samples.taxonomy, key)
-            seen.update(prediction=(mapped.ids, list(mapped.segments)), truth=truth, key=named)
-    parts = group.gather(seen)
-    for other in parts[1:]:
-        parts[0].merge(other)
-    result: Result = parts[0].compute()
-    return result
-
-
-def accumulator(task: str, taxonomy: Taxonomy, detections: int) -> Accumulator:
-    """What counts a task's images; of instances only the things are classes."""
-    if task == "panoptic":
-        return Accumulator("panoptic", classes=taxonomy)
-    flags = taxonomy.things
-    stuff = [] if flags is None else [i for i, thing in zip(taxonomy.ids, flags, strict=True) if not thing]
-    return Accumulator("instance", classes=taxonomy.without(stuff), max_dets=(1, 10, max(_FEWEST, detections)))
 
 
 def instance_truth(sample: ObjectSample, taxonomy: Taxonomy) -> dict[str, Any]:

@@ -11,11 +11,12 @@ from PIL import Image
 from segeval_baselines.data.cityscapes import CITYSCAPES, IGNORED
 from segeval_baselines.data.samples import VOID
 from segeval_baselines.data.splits import open_split
-from segeval_baselines.prediction.labels import Outputs, predict_folder
+from segeval_baselines.prediction.folders import predict_folder
+from segeval_baselines.prediction.outputs import Outputs
 from segeval_baselines.recipes import Recipe
-from segeval_baselines.suite.export import export
+from segeval_baselines.suite.export import export_labels
 from segeval_baselines.training.jobs import Budget, Job
-from segeval_baselines.training.loop import train
+from segeval_baselines.training.loop import run_job
 
 import segeval
 from segeval.errors import SegevalError
@@ -64,8 +65,8 @@ def test_label_ids_become_train_ids(root: Path) -> None:
 def test_a_network_trains_predicts_and_is_scored_in_label_ids(root: Path, tmp_path: Path) -> None:
     options = {"width": 4, "depth": 2, "norm": True, "shrink": 1}
     job = Job("unet", f"cityscapes:{root}", Recipe(batch=2), Budget(iterations=2), options=options, validations=1)
-    checkpoint = train(job.changed(device="cpu"), tmp_path / "run")
-    scored = export(open_split(job.data, "val"), tmp_path / "exported", "street")
+    checkpoint = run_job(job.changed(device="cpu"), tmp_path / "run")
+    scored = export_labels(open_split(job.data, "val"), tmp_path / "exported", "street")
     assert json.loads(scored.classes.read_text())["void"] == list(IGNORED)
     predict_folder(checkpoint, scored.images, Outputs(tmp_path / "out"))
     values = np.array(Image.open(tmp_path / "out" / "ulm_000000_000019.png"))

@@ -8,7 +8,7 @@ from PIL import Image
 from segeval_baselines.data.folders import FolderPair
 from segeval_baselines.data.samples import VOID
 from segeval_baselines.data.scenes import Scenes
-from segeval_baselines.data.splits import open_split
+from segeval_baselines.data.splits import LABEL_MAPS, OBJECTS, open_objects, open_split
 from segeval_baselines.data.survey import Survey, survey
 
 from segeval.errors import SegevalError
@@ -111,11 +111,28 @@ def test_wrong_files_are_told_in_one_line(tmp_path: Path) -> None:
     (root / "images" / "train2.png").write_bytes(b"not a picture")
     with pytest.raises(SegevalError, match="can't be read as an image"):
         samples.load("train2")
-    for data in ("nothing", "camvid:", "scenes:x"):
+    for data in ("nothing", "camvid:", "scenes:x", "scenes:0", "scenes:²", "coco:x"):
         with pytest.raises(SegevalError, match="names no data"):
             open_split(data, "train")
     with pytest.raises(SegevalError, match="no split"):
         open_split("scenes", "trial")
+
+
+@pytest.mark.parametrize("data", ["scenes", "scenes:3", "cityscapes:here"])
+def test_classes_that_cannot_be_replaced_are_not_given_in_vain(data: str) -> None:
+    with pytest.raises(SegevalError, match=r"the classes of \w+ can't be replaced; leave --classes out"):
+        open_split(data, "train", classes="5")
+
+
+def test_every_kind_of_data_is_named_where_none_is() -> None:
+    for opener, table in ((open_split, LABEL_MAPS), (open_objects, OBJECTS)):
+        with pytest.raises(SegevalError) as caught:
+            opener("nothing", "train")
+        said = str(caught.value)
+        assert [said.index(kind.spelling) for kind in table.values()] == sorted(
+            said.index(kind.spelling) for kind in table.values()
+        )
+        assert all(kind.spelling.partition(":")[0] == word for word, kind in table.items())
 
 
 def test_a_survey_counts_and_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from segeval_baselines.data.splits import open_split
 from segeval_baselines.recipes import BORDER_LOSS, Recipe
 from segeval_baselines.training.batches import Stream
 from segeval_baselines.training.jobs import Budget, Job
-from segeval_baselines.training.loop import train
+from segeval_baselines.training.loop import run_job
 from segeval_baselines.training.objective import objective
 from segeval_baselines.zoo import preset_of
 
@@ -134,7 +134,7 @@ def test_the_preset_trains_on_nuclei(tmp_path: Path) -> None:
     small = Recipe(**{**recipe.to_dict(), "batch": 2, "crop": (16, 16)})
     options = {"width": 4, "depth": 2}
     job = Job("unet", f"nuclei:{tmp_path / 'data'}", small, Budget(iterations=3), "nuclei", options, device="cpu")
-    checkpoint = train(job.changed(validations=1), tmp_path / "run")
+    checkpoint = run_job(job.changed(validations=1), tmp_path / "run")
     assert checkpoint.taxonomy.names[-1] == "border"
     assert "validation mIoU" in checkpoint.notes
     assert json.loads((tmp_path / "run" / "job.json").read_text())["recipe"]["loss_options"] == [

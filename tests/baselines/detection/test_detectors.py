@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,19 +11,20 @@ import torch
 from segeval_baselines.cost import bench, cost
 from segeval_baselines.detection.assignment import BACKGROUND, NEITHER, assign, sample
 from segeval_baselines.detection.rpn import RPN, ProposalRule
-from segeval_baselines.detection.targets import Target
+from segeval_baselines.detection.targets import DetectionTarget
 from segeval_baselines.layers.fpn import FPN, FrozenNorm, PyramidBackbone, freeze_norms, padded
 from segeval_baselines.networks.mask_rcnn import MaskRCNN
 from segeval_baselines.networks.panoptic_fpn import PanopticFPN, semantic_term
 from segeval_baselines.prediction.object_inference import ObjectPredictor
 from segeval_baselines.recipes import Recipe
 from segeval_baselines.training.object_course import semantic_channels
-from segeval_baselines.training.validation import validate_objects
+from segeval_baselines.training.validation import validate_instances, validate_panoptic
 from segeval_baselines.zoo import build, outputs
 from torch import nn
 from torch.nn import functional as F
 
 from segeval.errors import SegevalError
+from segeval.results.result import Result
 from segeval.samples.taxonomy import Taxonomy
 from tests.baselines.toy_objects import SMALL, SMALL_PANOPTIC, STUFF, THINGS, TOYS, Listed, tensors_of, toy_sample
 
@@ -285,9 +287,9 @@ def outputs_of(name: str) -> int:
 
 
 @pytest.mark.parametrize(
-    ("name", "task", "figure"), [("mask_rcnn", "instance", "AP"), ("panoptic_fpn", "panoptic", "PQ")]
+    ("name", "validate", "figure"), [("mask_rcnn", validate_instances, "AP"), ("panoptic_fpn", validate_panoptic, "PQ")]
 )
-def test_one_image_is_learned_by_heart(name: str, task: str, figure: str) -> None:
+def test_one_image_is_learned_by_heart(name: str, validate: Callable[..., Result], figure: str) -> None:
     sample_, network, steps = toy_sample(23, objects=3), NETWORKS[name](), 150
     optimiser = torch.optim.AdamW(network.parameters(), lr=3e-3)
     schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.02, steps)
@@ -299,10 +301,10 @@ def test_one_image_is_learned_by_heart(name: str, task: str, figure: str) -> Non
         optimiser.step()
         schedule.step()
     predictor = ObjectPredictor(network.eval(), TOYS, MEAN, STD, Recipe(), torch.device("cpu"))
-    assert validate_objects(predictor, Listed({"a": sample_}), task)[figure] > 0.9
+    assert validate(predictor, Listed({"a": sample_}))[figure] > 0.9
 
 
 def test_targets_keep_their_form() -> None:
     _, targets = tensors_of([toy_sample(crowds=1)])
-    assert isinstance(targets[0], Target)
+    assert isinstance(targets[0], DetectionTarget)
     assert len(targets[0].labels) == 3  # the crowd is no object to learn from

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from segeval_baselines.ops import pyramid_roi_align, roi_align, roi_pool
+from segeval_baselines.ops import pyramid_roi_align, roi_align
 from torch import Tensor
 
 from segeval.errors import SegevalError
@@ -59,10 +59,9 @@ def test_moving_map_and_box_by_whole_pixels_changes_nothing(aligned: bool, sampl
     assert sampling == 0 or torch.equal(here, there)
 
 
-def test_pooling_does_not_see_a_tenth_of_a_pixel_and_aligning_does() -> None:
+def test_aligning_sees_a_tenth_of_a_pixel() -> None:
     x = torch.randn(1, 2, 16, 16)
     box = torch.tensor([[3.2, 4.1, 9.3, 10.2]])
-    assert torch.equal(roi_pool(x, box, ONE, (3, 3), 1.0), roi_pool(x, box + 0.1, ONE, (3, 3), 1.0))
     still, moved = (roi_align(x, b, ONE, (3, 3), 1.0, 2) for b in (box, box + 0.1))
     assert float((still - moved).abs().max()) > 0.01
 
@@ -89,13 +88,6 @@ def test_gradients_are_those_of_differences(sampling: int, aligned: bool) -> Non
         return roi_align(x, boxes, images, (2, 3), 0.8, sampling, aligned)
 
     assert torch.autograd.gradcheck(align, (x,))
-    assert torch.autograd.gradcheck(lambda x: roi_pool(x, boxes, images, (2, 2), 0.8), (x,))
-
-
-def test_roi_pool_is_torchvisions() -> None:
-    saved = recorded()
-    out = roi_pool(saved["roi_x"], saved["roi_boxes"], saved["roi_images"], (3, 2), 0.125)
-    assert torch.equal(out, saved["roi_pool"])
 
 
 def test_pyramid_is_torchvisions() -> None:
@@ -129,9 +121,7 @@ def test_the_order_of_boxes_and_the_size_of_parts_do_not_matter(sampling: int, m
     flipped = roi_align(x.flip(0), boxes, 1 - images, (3, 2), 0.125, sampling)
     torch.testing.assert_close(flipped, whole, atol=1e-6, rtol=1e-6)
     monkeypatch.setattr(importlib.import_module("segeval_baselines.ops.roi_align"), "_PLACES", 200)
-    monkeypatch.setattr(importlib.import_module("segeval_baselines.ops.roi_pool"), "_GATHERED", 200)
     torch.testing.assert_close(roi_align(x, boxes, images, (3, 2), 0.125, sampling), whole, atol=1e-6, rtol=1e-6)
-    assert torch.equal(roi_pool(x, boxes, images, (3, 2), 0.125), saved["roi_pool"])
 
 
 def test_no_boxes_give_no_regions_and_gradients_of_zero() -> None:
@@ -139,7 +129,6 @@ def test_no_boxes_give_no_regions_and_gradients_of_zero() -> None:
     none = torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64)
     for out in (
         roi_align(x, *none, (7, 7), 0.5),
-        roi_pool(x, *none, (7, 7), 0.5),
         pyramid_roi_align([x], *none, (7, 7), (0.5,)),
     ):
         assert out.shape == (0, 3, 7, 7)
@@ -165,5 +154,3 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
         roi_align(x[0], boxes, ONE, (2, 2), 1.0)
     with pytest.raises(SegevalError, match="give one scale a map"):
         pyramid_roi_align([x], boxes, ONE, (2, 2), (0.5, 0.25))
-    with pytest.raises(SegevalError, match="give \\(N, C, H, W\\) and"):
-        roi_pool(x, boxes, ONE, (2, 2), 1.0)

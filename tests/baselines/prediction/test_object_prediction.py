@@ -20,11 +20,13 @@ from segeval_baselines.data.splits import open_objects
 from segeval_baselines.detection.roi_heads import Detections
 from segeval_baselines.networks.panoptic_fpn import MergingRule, merge
 from segeval_baselines.ops import paste_masks
+from segeval_baselines.prediction.folders import predict_folder
+from segeval_baselines.prediction.instances import coded, write_map
 from segeval_baselines.prediction.object_inference import Found, ObjectPredictor
-from segeval_baselines.prediction.objects import ObjectOutputs, coded, predict_objects, read_image_ids, write_map
+from segeval_baselines.prediction.outputs import Outputs, read_image_ids
 from segeval_baselines.recipes import Recipe
-from segeval_baselines.training.loop import train
-from segeval_baselines.training.validation import validate_objects
+from segeval_baselines.training.loop import run_job
+from segeval_baselines.training.validation import validate_instances, validate_panoptic
 from segeval_baselines.zoo import build
 
 import segeval
@@ -51,7 +53,7 @@ def learned(toys: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, C
         "mask_rcnn": toy_objects_job(toys, "mask_rcnn", 60, recipe=recipe, validations=0),
         "panoptic_fpn": toy_objects_job(toys, "panoptic_fpn", 60, recipe=recipe, validations=0, options=bold),
     }
-    return {name: train(job, tmp_path_factory.mktemp("runs") / name) for name, job in jobs.items()}
+    return {name: run_job(job, tmp_path_factory.mktemp("runs") / name) for name, job in jobs.items()}
 
 
 def untrained(model: str, score: float = 0.2, taxonomy: Taxonomy = TOYS) -> Checkpoint:
@@ -78,8 +80,8 @@ def test_a_results_json_scores_as_validation_does_to_the_last_bit(
     checkpoint, out, truth = learned["mask_rcnn"], tmp_path / "out", toys / "annotations" / "instances_val.json"
     samples = open_objects(f"coco:{toys}", "val")
     ids = read_image_ids(truth)
-    assert predict_objects(checkpoint, toys / "images" / "val", ObjectOutputs(out, image_ids=ids)) == 3
-    valued = validate_objects(ObjectPredictor.of(checkpoint), samples, "instance")
+    assert predict_folder(checkpoint, toys / "images" / "val", Outputs(out, image_ids=ids)) == 3
+    valued = validate_instances(ObjectPredictor.of(checkpoint), samples)
     assert len(json.loads((out / "results.json").read_text())) > 5
     scored = segeval.score(out / "results.json", truth, task="instance")
     assert 0 < valued["AP"] < 1
@@ -92,7 +94,7 @@ def test_a_folder_of_detections_scores_like_the_json(
     toys: Path, tmp_path: Path, learned: dict[str, Checkpoint]
 ) -> None:
     checkpoint, out = learned["mask_rcnn"], tmp_path / "out"
-    predict_objects(checkpoint, toys / "images" / "val", ObjectOutputs(out))
+    predict_folder(checkpoint, toys / "images" / "val", Outputs(out))
     truth = tmp_path / "truth"
     truth.mkdir()
     listed = Taxonomy((7, 20), ("box", "ball"))
@@ -122,9 +124,9 @@ def test_a_panoptic_json_scores_as_validation_does_to_the_last_bit(
     checkpoint, out = learned["panoptic_fpn"], tmp_path / "out"
     samples = open_objects(f"coco_panoptic:{toys}", "val")
     truth = toys / "annotations" / "panoptic_val.json"
-    predict_objects(checkpoint, toys / "images" / "val", ObjectOutputs(out, image_ids=read_image_ids(truth)))
+    predict_folder(checkpoint, toys / "images" / "val", Outputs(out, image_ids=read_image_ids(truth)))
     scored = segeval.score(out / "panoptic.json", truth, task="panoptic")
-    valued = validate_objects(ObjectPredictor.of(checkpoint), samples, "panoptic")
+    valued = validate_panoptic(ObjectPredictor.of(checkpoint), samples)
     assert 0 < valued["PQ"] < 1
     assert repr(dict(scored.values)) == repr(dict(valued.values))
     assert repr([dict(r) for r in scored.per_class]) == repr([dict(r) for r in valued.per_class])
@@ -144,8 +146,8 @@ def test_predictions_of_nothing_are_valid_and_score_zero(toys: Path, tmp_path: P
     if task == "panoptic":
         checkpoint = replace(checkpoint, options={**checkpoint.options, "merging": {"stuff_area": 1e9}})
     truth = toys / "annotations" / f"{task if task == 'panoptic' else 'instances'}_val.json"
-    outputs = ObjectOutputs(out, overlays=True, image_ids=read_image_ids(truth))
-    predict_objects(checkpoint, toys / "images" / "val", outputs)
+    outputs = Outputs(out, overlays=True, image_ids=read_image_ids(truth))
+    predict_folder(checkpoint, toys / "images" / "val", outputs)
     name = {"instance": "results.json", "panoptic": "panoptic.json"}[task]
     result = segeval.score(out / name, truth, task=task)
     assert result[{"instance": "AP", "panoptic": "PQ"}[task]] == 0
@@ -165,26 +167,26 @@ def test_predictions_of_nothing_are_valid_and_score_zero(toys: Path, tmp_path: P
 @pytest.mark.parametrize("model", ["mask_rcnn", "panoptic_fpn"])
 def test_what_is_done_is_left_alone_and_nothing_else_is_mixed_in(toys: Path, tmp_path: Path, model: str) -> None:
     checkpoint, out, images = untrained(model), tmp_path / "out", toys / "images" / "train"
-    assert predict_objects(checkpoint, images, ObjectOutputs(out)) == 12
+    assert predict_folder(checkpoint, images, Outputs(out)) == 12
     joined = out / ("results.json" if model == "mask_rcnn" else "panoptic.json")
     text = joined.read_bytes()
     done = out / ("detections/train1.npz" if model == "mask_rcnn" else "segments/train1.json")
     done.unlink()
     joined.unlink()
-    assert predict_objects(checkpoint, images, ObjectOutputs(out)) == 1
+    assert predict_folder(checkpoint, images, Outputs(out)) == 1
     assert joined.read_bytes() == text
-    assert predict_objects(checkpoint, images, ObjectOutputs(out, overlays=True)) == 12
+    assert predict_folder(checkpoint, images, Outputs(out, overlays=True)) == 12
     other = replace(checkpoint, recipe=Recipe(image_scale=2.0))
     with pytest.raises(SegevalError, match="holds other predictions"):
-        predict_objects(other, images, ObjectOutputs(out))
+        predict_folder(other, images, Outputs(out))
     with pytest.raises(SegevalError, match="holds JSON files of unknown origin"):
-        predict_objects(checkpoint, images, ObjectOutputs(toys / "annotations"))
+        predict_folder(checkpoint, images, Outputs(toys / "annotations"))
     ids = read_image_ids(toys / "annotations" / "instances_val.json")
     with pytest.raises(SegevalError, match="don't list this image"):
-        predict_objects(checkpoint, images, ObjectOutputs(tmp_path / "more", image_ids=ids))
+        predict_folder(checkpoint, images, Outputs(tmp_path / "more", image_ids=ids))
     (tmp_path / "empty").mkdir()
     with pytest.raises(SegevalError, match="holds no image"):
-        predict_objects(checkpoint, tmp_path / "empty", ObjectOutputs(out))
+        predict_folder(checkpoint, tmp_path / "empty", Outputs(out))
 
 
 def found_of(labels: list[int], top: list[list[int]]) -> Found:
@@ -214,7 +216,7 @@ def test_instance_maps_carry_class_and_number(tmp_path: Path) -> None:
 
 def test_instance_maps_show_the_best_instance_of_each_pixel(toys: Path, tmp_path: Path) -> None:
     checkpoint, out = untrained("mask_rcnn"), tmp_path / "out"
-    predict_objects(checkpoint, toys / "images" / "val", ObjectOutputs(out))
+    predict_folder(checkpoint, toys / "images" / "val", Outputs(out))
     values = read_labels(out / "instances" / "val0.png")
     with np.load(out / "detections" / "val0.npz", allow_pickle=False) as stored:
         labels, scores = stored["labels"], stored["scores"]
@@ -277,7 +279,7 @@ def test_files_of_torchvisions_detector_predict(tmp_path: Path) -> None:
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (48, 60, 3)).astype(np.uint8)).save(
         tmp_path / "images" / "a.png"
     )
-    assert predict_objects(small, tmp_path / "images", ObjectOutputs(tmp_path / "out")) == 1
+    assert predict_folder(small, tmp_path / "images", Outputs(tmp_path / "out")) == 1
     found = json.loads((tmp_path / "out" / "results.json").read_text())
     assert found
     assert not {e["category_id"] for e in found} & set(COCO_UNUSED)

@@ -14,12 +14,15 @@ from segeval_baselines.checkpoints.checkpoint import Checkpoint, bundled, load_c
 from segeval_baselines.cost import bench, cost
 from segeval_baselines.data.scenes import ObjectScenes, Scenes
 from segeval_baselines.data.splits import open_split
+from segeval_baselines.prediction.folders import predict_folder
 from segeval_baselines.prediction.inference import Predictor, View
-from segeval_baselines.prediction.labels import Outputs, predict_folder, write_labels
+from segeval_baselines.prediction.labels import write_labels
 from segeval_baselines.prediction.object_inference import ObjectPredictor
-from segeval_baselines.prediction.references import REFERENCES, count
+from segeval_baselines.prediction.outputs import Outputs
+from segeval_baselines.prediction.references import LABEL_REFERENCES as REFERENCES
+from segeval_baselines.prediction.references import count
 from segeval_baselines.recipes import Recipe
-from segeval_baselines.training.validation import validate, validate_objects
+from segeval_baselines.training.validation import validate, validate_instances, validate_panoptic
 from segeval_baselines.zoo import build
 
 import segeval
@@ -107,6 +110,13 @@ def test_what_is_done_is_left_alone_and_nothing_else_is_mixed_in(toy: Path, tmp_
         predict_folder(checkpoint, tmp_path / "empty", Outputs(out))
 
 
+def test_the_classes_that_are_given_reach_a_reference(toy: Path, tmp_path: Path) -> None:
+    (tmp_path / "two.json").write_text('{"classes": [{"id": 0, "name": "a"}, {"id": 2, "name": "b"}], "void": [1, 9]}')
+    words = ["predict", "--reference", "colour", "--data", f"folder:{toy}", "--images", toy / "images"]
+    assert run(*words, "--classes", tmp_path / "two.json", "--out", tmp_path / "out") == 0
+    assert np.unique(np.array(Image.open(tmp_path / "out" / "val0.png"))).tolist() == [0, 2]
+
+
 def test_references_count_what_they_say(toy: Path) -> None:
     samples = open_split(f"folder:{toy}", "train")
     loaded = [samples.load(k) for k in samples.keys()]
@@ -142,7 +152,7 @@ def test_a_network_can_be_timed() -> None:
     assert timing.memory > 2 * 3 * 24 * 32 * 4 / 2**20
 
 
-DETECTORS = {"mask_rcnn-demo": ("instance", "AP50"), "panoptic_fpn-demo": ("panoptic", "PQ")}
+DETECTORS = {"mask_rcnn-demo": (validate_instances, "AP50"), "panoptic_fpn-demo": (validate_panoptic, "PQ")}
 
 
 def test_eight_networks_come_with_the_package() -> None:
@@ -157,8 +167,8 @@ def test_bundled_networks_know_the_scenes(name: str) -> None:
     samples = Scenes("test", 6)
     assert checkpoint.taxonomy == samples.taxonomy
     if name in DETECTORS:
-        task, figure = DETECTORS[name]
-        result = validate_objects(ObjectPredictor.of(checkpoint), ObjectScenes("test", 6), task)
+        validated, figure = DETECTORS[name]
+        result = validated(ObjectPredictor.of(checkpoint), ObjectScenes("test", 6))
         assert result[figure] > 0.2  # nothing found is 0; the usual stuff alone has a PQ of 0.14
     else:
         # The most frequent class everywhere has an mIoU below 0.05.
@@ -240,6 +250,8 @@ def test_the_lists(capsys: pytest.CaptureFixture[str]) -> None:
         (["predict", "absent.pt", "--images", "x", "--out", "y"], 1, "no such checkpoint"),
         (["predict", "--model", "unet-demo", "--images", "absent", "--out", "y"], 1, "no such folder"),
         (["predict", "--model", "vgg-demo", "--images", "x", "--out", "y"], 1, "comes with the package"),
+        (["predict", "--reference", "knn", "--data", "scenes", "--images", "x", "--out", "y"], 1, "no reference 'knn'"),
+        (["train", "unet", "--data", "scenes", "--classes", "5", "--out", "x"], 1, "can't be replaced"),
         (["models", "segnett"], 1, "did you mean segnet"),
         (["bench", "unet", "--preset", "small"], 1, "has no preset"),
         (["bench", "unet", "--device", "tpu9"], 1, "no device"),
@@ -268,6 +280,9 @@ def test_wrong_words_end_in_one_line(
     [
         ["predict", "--images", "x", "--out", "y"],
         ["predict", "--reference", "mode", "--images", "x", "--out", "y"],
+        ["predict", "--reference", "mode", "--data", "scenes", "--image-ids", "z", "--images", "x", "--out", "y"],
+        ["predict", "--model", "mask_rcnn-demo", "--overlap", "0.5", "--images", "x", "--out", "y"],
+        ["predict", "--model", "unet-demo", "--image-ids", "z", "--images", "x", "--out", "y"],
         ["train", "--out", "x"],
     ],
 )

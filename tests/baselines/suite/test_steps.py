@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from segeval_baselines.suite import runs
-from segeval_baselines.suite.ledger import Ledger, Record, Step
+from segeval_baselines.suite.ledger import Ledger, Step, StepRecord
 from segeval_baselines.suite.members import failure_of, run_member, runs_of
 from segeval_baselines.suite.plan import plan_of
 from segeval_baselines.suite.reading import read_suite
@@ -188,7 +188,7 @@ def test_a_record_names_what_it_cost(done: tuple[Path, Path]) -> None:
     suite = read(path)
     run = runs_of(suite, suite.member("unet"), root)[0]
     record = Ledger(run.folder).read()["train"]
-    assert isinstance(record, Record)
+    assert isinstance(record, StepRecord)
     assert record.costs["iterations"] == 4
     assert record.costs["cpu_seconds"] >= record.costs["seconds"] > 0
     assert record.costs["device"]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from segeval_baselines.data import samples as datasets
+from segeval_baselines.data import scenes as datasets
 from segeval_baselines.data.splits import open_objects
 from segeval_baselines.suite.export import fingerprint_of_objects
 from segeval_baselines.suite.form import Suite

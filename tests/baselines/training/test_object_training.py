@@ -19,11 +19,11 @@ from segeval_baselines.prediction.object_inference import ObjectPredictor
 from segeval_baselines.recipes import Recipe
 from segeval_baselines.training.history import read_history
 from segeval_baselines.training.jobs import Job
-from segeval_baselines.training.loop import train
+from segeval_baselines.training.loop import run_job
 from segeval_baselines.training.object_batches import ObjectStream
 from segeval_baselines.training.object_course import ObjectCourse, image_colours
 from segeval_baselines.training.opening import training_images
-from segeval_baselines.training.validation import validate_objects
+from segeval_baselines.training.validation import validate_instances, validate_panoptic
 from torch import nn
 
 from segeval.errors import SegevalError
@@ -31,7 +31,7 @@ from tests.baselines.object_data import write_nuclei
 from tests.baselines.toy_objects import Listed, toy_objects_job, toy_sample, write_toys
 from tests.baselines.training.test_training import assert_same, free_port, weights_of
 
-MODELS = {"mask_rcnn": ("instance", "AP"), "panoptic_fpn": ("panoptic", "PQ")}
+MODELS = {"mask_rcnn": (validate_instances, "AP"), "panoptic_fpn": (validate_panoptic, "PQ")}
 
 
 @pytest.fixture
@@ -42,22 +42,22 @@ def toys(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("model", MODELS)
 def test_resuming_gives_the_weights_of_an_uninterrupted_run(toys: Path, tmp_path: Path, model: str) -> None:
     job = toy_objects_job(toys, model, 6)
-    train(job, tmp_path / "whole")
+    run_job(job, tmp_path / "whole")
 
     def stop(moment: Any) -> None:
         if moment.entry.step == 3:
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        train(job, tmp_path / "parts", report=stop)
+        run_job(job, tmp_path / "parts", report=stop)
     assert load_checkpoint(tmp_path / "parts" / "last.pt").training["state"]["step"] == 4
-    train(Job.from_json(tmp_path / "parts" / "job.json"), tmp_path / "parts", resume=True)
+    run_job(Job.from_json(tmp_path / "parts" / "job.json"), tmp_path / "parts", resume=True)
     assert_same(weights_of(tmp_path / "whole"), weights_of(tmp_path / "parts"))
 
 
 def test_a_seed_decides_everything(toys: Path, tmp_path: Path) -> None:
     for name, changes in (("a", {}), ("b", {"threads": 2}), ("c", {"seed": 1})):
-        train(toy_objects_job(toys, "mask_rcnn", 3, validations=0, **changes), tmp_path / name)
+        run_job(toy_objects_job(toys, "mask_rcnn", 3, validations=0, **changes), tmp_path / name)
     assert_same(weights_of(tmp_path / "a"), weights_of(tmp_path / "b"))
     name = "roi_heads.box_predictor.cls_score.weight"
     assert not torch.equal(weights_of(tmp_path / "a")[name], weights_of(tmp_path / "c")[name])
@@ -65,9 +65,9 @@ def test_a_seed_decides_everything(toys: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_a_folder_is_left_with_everything(toys: Path, tmp_path: Path, model: str) -> None:
-    task, headline = MODELS[model]
+    validate, headline = MODELS[model]
     moments: list[Any] = []
-    checkpoint = train(toy_objects_job(toys, model, 4), tmp_path / "run", report=moments.append)
+    checkpoint = run_job(toy_objects_job(toys, model, 4), tmp_path / "run", report=moments.append)
     assert [m.entry.step for m in moments if m.entry.score()] == [2, 4]
     assert {m.entry.score()[0] for m in moments if m.entry.score()} == {headline}
     with (tmp_path / "run" / "history.csv").open() as stream:
@@ -81,7 +81,7 @@ def test_a_folder_is_left_with_everything(toys: Path, tmp_path: Path, model: str
     assert checkpoint.notes[f"validation {headline}"] == best
     # What the checkpoint predicts again is what was validated.
     samples = open_objects(toy_objects_job(toys, model).data, "val")
-    again = validate_objects(ObjectPredictor.of(checkpoint), samples, task)
+    again = validate(ObjectPredictor.of(checkpoint), samples)
     assert again[headline] == best
     assert checkpoint.taxonomy == samples.taxonomy
     checkpoint.save(tmp_path / "copy.safetensors")
@@ -92,7 +92,7 @@ def test_a_folder_is_left_with_everything(toys: Path, tmp_path: Path, model: str
 def test_half_precision_averages_and_every_schedule_run(toys: Path, tmp_path: Path, model: str) -> None:
     recipe = Recipe(batch=2, optimiser="sgd", rate=0.005, schedule="step", ema=0.9, crop=(48, 64), image_scale=1.5)
     job = toy_objects_job(toys, model, 2, recipe=recipe, amp=True, channels_last=True, validations=1)
-    checkpoint = train(job, tmp_path / "run")
+    checkpoint = run_job(job, tmp_path / "run")
     assert all(torch.isfinite(v).all() for v in checkpoint.weights.values() if v.is_floating_point())
     assert all(v.dtype != torch.bfloat16 for v in checkpoint.weights.values())
 
@@ -102,7 +102,7 @@ def test_a_loss_that_is_no_number_stops_with_the_step(
 ) -> None:
     monkeypatch.setattr(ObjectCourse, "loss", lambda *_: torch.tensor(float("nan"), requires_grad=True))
     with pytest.raises(SegevalError, match="loss is nan at step 1; no checkpoint was saved yet; lower --rate"):
-        train(toy_objects_job(toys, "mask_rcnn"), tmp_path / "run")
+        run_job(toy_objects_job(toys, "mask_rcnn"), tmp_path / "run")
 
 
 def test_lack_of_memory_says_what_to_turn(toys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,16 +111,16 @@ def test_lack_of_memory_says_what_to_turn(toys: Path, tmp_path: Path, monkeypatc
 
     monkeypatch.setattr(ObjectCourse, "loss", fail)
     with pytest.raises(SegevalError, match="out of memory with 2 crops of 64x80 a step; lower --batch or --crop"):
-        train(toy_objects_job(toys, "mask_rcnn"), tmp_path / "run")
+        run_job(toy_objects_job(toys, "mask_rcnn"), tmp_path / "run")
 
 
 def test_data_without_stuff_are_for_mask_rcnn(tmp_path: Path) -> None:
     write_nuclei(tmp_path)
     job = toy_objects_job(tmp_path, "panoptic_fpn").changed(data=f"nuclei:{tmp_path}")
     with pytest.raises(SegevalError, match="has no stuff; train mask_rcnn"):
-        train(job, tmp_path / "run")
+        run_job(job, tmp_path / "run")
     assert training_images("mask_rcnn", job.data, None) == 1
-    checkpoint = train(
+    checkpoint = run_job(
         job.changed(model="mask_rcnn", options=toy_objects_job(tmp_path, "mask_rcnn").options), tmp_path / "run"
     )
     assert checkpoint.notes["validation AP"] >= 0
@@ -149,10 +149,10 @@ def test_colours_are_those_of_the_images(toys: Path) -> None:
 def test_published_weights_start_a_training(toys: Path, tmp_path: Path) -> None:
     from segeval_baselines.checkpoints.weights import IMAGENET
 
-    first = train(toy_objects_job(toys, "mask_rcnn", 1, validations=0), tmp_path / "first")
+    first = run_job(toy_objects_job(toys, "mask_rcnn", 1, validations=0), tmp_path / "first")
     tables: list[str] = []
     job = toy_objects_job(toys, "panoptic_fpn", 1, validations=0, weights=str(tmp_path / "first" / "last.pt"))
-    started = train(job, tmp_path / "second", announce=tables.append)
+    started = run_job(job, tmp_path / "second", announce=tables.append)
     assert tables[0].startswith(f"loaded {len(first.weights)} entries")
     assert (started.mean, started.std) == IMAGENET
 
@@ -166,8 +166,8 @@ def test_two_processes_score_each_image_once_and_agree(toys: Path, tmp_path: Pat
         "torch.set_num_threads(1)\n"
         "from pathlib import Path\n"
         "from segeval_baselines.training.jobs import Job\n"
-        "from segeval_baselines.training.loop import train\n"
-        "made = train(Job.from_json(Path(sys.argv[1])), sys.argv[2])\n"
+        "from segeval_baselines.training.loop import run_job\n"
+        "made = run_job(Job.from_json(Path(sys.argv[1])), sys.argv[2])\n"
         "print(made.notes['validation AP'])\n"
     )
     (tmp_path / "job.json").write_text(job.to_json())
@@ -183,5 +183,5 @@ def test_two_processes_score_each_image_once_and_agree(toys: Path, tmp_path: Pat
     assert printed[0] == printed[1] != ""
     checkpoint = load_checkpoint(tmp_path / "run")
     assert isinstance(checkpoint.network(), nn.Module)
-    alone = validate_objects(ObjectPredictor.of(checkpoint), open_objects(job.data, "val"), "instance")
+    alone = validate_instances(ObjectPredictor.of(checkpoint), open_objects(job.data, "val"))
     assert alone.values["AP"] == float(printed[0])

@@ -18,7 +18,7 @@ from segeval_baselines.recipes import Recipe
 from segeval_baselines.training.batches import Stream
 from segeval_baselines.training.history import read_history
 from segeval_baselines.training.jobs import Budget, Job
-from segeval_baselines.training.loop import train
+from segeval_baselines.training.loop import run_job
 
 from segeval.errors import SegevalError
 from tests.baselines.toy import toy_job, write_toy
@@ -43,7 +43,7 @@ def assert_same(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> N
 @pytest.mark.parametrize("ema", [None, 0.9])
 def test_resuming_gives_the_weights_of_an_uninterrupted_run(toy: Path, tmp_path: Path, ema: float | None) -> None:
     job = toy_job(toy, 8, recipe=Recipe(batch=2, rotation=5, elastic=1, colour=0.1, ema=ema))
-    train(job, tmp_path / "whole")
+    run_job(job, tmp_path / "whole")
 
     def stop(moment: Any) -> None:
         if moment.entry.step == 4:
@@ -51,17 +51,17 @@ def test_resuming_gives_the_weights_of_an_uninterrupted_run(toy: Path, tmp_path:
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        train(job, tmp_path / "parts", report=stop)
+        run_job(job, tmp_path / "parts", report=stop)
     assert load_checkpoint(tmp_path / "parts" / "last.pt").training["state"]["step"] == 5
-    train(Job.from_json(tmp_path / "parts" / "job.json"), tmp_path / "parts", resume=True)
+    run_job(Job.from_json(tmp_path / "parts" / "job.json"), tmp_path / "parts", resume=True)
     assert_same(weights_of(tmp_path / "whole"), weights_of(tmp_path / "parts"))
     assert load_checkpoint(tmp_path / "parts" / "last.pt").training["state"]["step"] == 8
 
 
 def test_a_seed_decides_everything(toy: Path, tmp_path: Path) -> None:
-    train(toy_job(toy, 3), tmp_path / "a")
-    train(toy_job(toy, 3, threads=2), tmp_path / "b")
-    train(toy_job(toy, 3, seed=1), tmp_path / "c")
+    run_job(toy_job(toy, 3), tmp_path / "a")
+    run_job(toy_job(toy, 3, threads=2), tmp_path / "b")
+    run_job(toy_job(toy, 3, seed=1), tmp_path / "c")
     assert_same(weights_of(tmp_path / "a"), weights_of(tmp_path / "b"))
     other = weights_of(tmp_path / "c")
     assert not torch.equal(other["head.weight"], weights_of(tmp_path / "a")["head.weight"])
@@ -70,7 +70,7 @@ def test_a_seed_decides_everything(toy: Path, tmp_path: Path) -> None:
 def test_a_folder_is_left_with_everything(toy: Path, tmp_path: Path) -> None:
     moments: list[Any] = []
     out = tmp_path / "run"
-    checkpoint = train(toy_job(toy, 6), out, report=moments.append)
+    checkpoint = run_job(toy_job(toy, 6), out, report=moments.append)
     assert {p.name for p in out.iterdir()} >= {"best.pt", "last.pt", "history.csv", "curve.png", "job.json"}
     assert [m.entry.step for m in moments] == [1, 2, 3, 4, 5, 6]
     assert moments[-1].fraction == 1.0
@@ -89,7 +89,7 @@ def test_a_folder_is_left_with_everything(toy: Path, tmp_path: Path) -> None:
 
 def test_training_learns(toy: Path, tmp_path: Path) -> None:
     moments: list[Any] = []
-    train(toy_job(toy, 60, recipe=Recipe(batch=4, rate=1e-2), validations=1), tmp_path / "run", report=moments.append)
+    run_job(toy_job(toy, 60, recipe=Recipe(batch=4, rate=1e-2), validations=1), tmp_path / "run", report=moments.append)
     assert moments[-1].entry.loss < 0.5 * moments[0].entry.loss
     assert moments[-1].entry.mIoU > 0.5  # the majority class alone has about 0.3
 
@@ -104,7 +104,7 @@ def test_training_learns(toy: Path, tmp_path: Path) -> None:
     ],
 )
 def test_recipes_of_all_kinds_run(toy: Path, tmp_path: Path, recipe: Recipe) -> None:
-    checkpoint = train(toy_job(toy, 3, recipe=recipe, validations=0), tmp_path / "run")
+    checkpoint = run_job(toy_job(toy, 3, recipe=recipe, validations=0), tmp_path / "run")
     assert checkpoint.recipe == recipe
     assert all(torch.isfinite(v).all() for v in checkpoint.weights.values())
 
@@ -120,7 +120,7 @@ def test_recipes_of_all_kinds_run(toy: Path, tmp_path: Path, recipe: Recipe) -> 
 )
 def test_each_network_trains_a_few_steps(toy: Path, tmp_path: Path, model: str, options: dict[str, Any]) -> None:
     job = toy_job(toy, 2, validations=1, validation_images=2).changed(model=model, options=options)
-    checkpoint = train(job, tmp_path / "run")
+    checkpoint = run_job(job, tmp_path / "run")
     assert 0 <= checkpoint.notes["validation mIoU"] <= 1
 
 
@@ -128,19 +128,19 @@ def test_an_unpadded_network_trains_and_validates(toy: Path, tmp_path: Path) -> 
     job = toy_job(toy, 2, validations=1).changed(
         options={"width": 4, "depth": 2, "norm": False, "shrink": 1, "padding": "valid"}
     )
-    checkpoint = train(job, tmp_path / "run")
+    checkpoint = run_job(job, tmp_path / "run")
     assert "validation mIoU" in checkpoint.notes
 
 
 def test_half_precision_trains(toy: Path, tmp_path: Path) -> None:
-    checkpoint = train(toy_job(toy, 2, validations=1, amp=True, channels_last=True), tmp_path / "run")
+    checkpoint = run_job(toy_job(toy, 2, validations=1, amp=True, channels_last=True), tmp_path / "run")
     assert all(v.dtype != torch.bfloat16 for v in checkpoint.weights.values())
     assert 0 <= checkpoint.notes["validation mIoU"] <= 1
 
 
 def test_seconds_are_a_budget_too(toy: Path, tmp_path: Path) -> None:
     job = toy_job(toy).changed(budget=Budget(seconds=0.2), validations=1)
-    checkpoint = train(job, tmp_path / "run")
+    checkpoint = run_job(job, tmp_path / "run")
     assert checkpoint.notes["seconds"] >= 0.2
     assert checkpoint.notes["steps"] >= 1
 
@@ -148,7 +148,7 @@ def test_seconds_are_a_budget_too(toy: Path, tmp_path: Path) -> None:
 def test_a_loss_that_is_no_number_stops_with_the_step_and_the_checkpoint(
     toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from segeval_baselines.training import courses
+    from segeval_baselines.training import semantic_course as courses
 
     real, calls = courses.objective, []
 
@@ -164,7 +164,7 @@ def test_a_loss_that_is_no_number_stops_with_the_step_and_the_checkpoint(
 
     monkeypatch.setattr(courses, "objective", spoiled)
     with pytest.raises(SegevalError, match=r"loss is nan at step 5; the last good checkpoint is .*last\.pt"):
-        train(toy_job(toy, 8, validations=4), tmp_path / "run")
+        run_job(toy_job(toy, 8, validations=4), tmp_path / "run")
     assert load_checkpoint(tmp_path / "run" / "last.pt").training["state"]["step"] == 4
 
 
@@ -176,19 +176,19 @@ def test_lack_of_memory_says_what_to_turn(toy: Path, tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(UNet, "forward", fail)
     with pytest.raises(SegevalError, match="out of memory with 2 crops of 48x64 a step; lower --batch or --crop"):
-        train(toy_job(toy), tmp_path / "run")
+        run_job(toy_job(toy), tmp_path / "run")
 
 
 def test_wrong_jobs_are_told_in_one_line(toy: Path, tmp_path: Path) -> None:
     with pytest.raises(SegevalError, match=r"holds no last\.pt"):
-        train(toy_job(toy), tmp_path / "none", resume=True)
-    train(toy_job(toy, 2, validations=0), tmp_path / "run")
+        run_job(toy_job(toy), tmp_path / "none", resume=True)
+    run_job(toy_job(toy, 2, validations=0), tmp_path / "run")
     with pytest.raises(SegevalError, match="was trained with another seed"):
-        train(toy_job(toy, 2, validations=0, seed=5), tmp_path / "run", resume=True)
+        run_job(toy_job(toy, 2, validations=0, seed=5), tmp_path / "run", resume=True)
     with pytest.raises(SegevalError, match="is no loss"):
-        train(toy_job(toy, recipe=Recipe(loss="crossentropy")), tmp_path / "run2")
+        run_job(toy_job(toy, recipe=Recipe(loss="crossentropy")), tmp_path / "run2")
     with pytest.raises(SegevalError, match="besides labels"):
-        train(toy_job(toy, recipe=Recipe(loss="boundary")), tmp_path / "run3")
+        run_job(toy_job(toy, recipe=Recipe(loss="boundary")), tmp_path / "run3")
     for wrong in ({"optimiser": "adam"}, {"rate": 0.0}, {"crop": (0, 3)}, {"scales": (2.0, 1.0)}, {"batch": 0}):
         with pytest.raises(SegevalError):
             Recipe(**wrong)  # type: ignore[arg-type]
@@ -200,7 +200,7 @@ def test_wrong_jobs_are_told_in_one_line(toy: Path, tmp_path: Path) -> None:
 def test_a_batch_of_one_is_told_where_it_can_not_be(toy: Path, tmp_path: Path) -> None:
     job = toy_job(toy, 1, validations=0, recipe=Recipe(batch=1)).changed(model="pspnet", options={"width": 4})
     with pytest.raises(SegevalError, match="needs more than one image; give --batch 2"):
-        train(job, tmp_path / "run")
+        run_job(job, tmp_path / "run")
 
 
 def test_schedules() -> None:
@@ -225,7 +225,7 @@ def test_every_epoch_shows_every_image_once(toy: Path) -> None:
 
 
 def test_a_checkpoint_survives_both_formats(toy: Path, tmp_path: Path) -> None:
-    made = train(toy_job(toy, 2, validations=1), tmp_path / "run")
+    made = run_job(toy_job(toy, 2, validations=1), tmp_path / "run")
     for name in ("copy.pt", "copy.safetensors"):
         made.save(tmp_path / name)
         again = load_checkpoint(tmp_path / name)
@@ -259,10 +259,10 @@ def test_published_weights_start_a_training(toy: Path, tmp_path: Path) -> None:
     from segeval_baselines.checkpoints.weights import IMAGENET
 
     job = toy_job(toy, 1, validations=0)
-    made = train(job, tmp_path / "first")
+    made = run_job(job, tmp_path / "first")
     tables: list[str] = []
     start = job.changed(weights=str(tmp_path / "first" / "last.pt"), seed=7)
-    started = train(start, tmp_path / "second", announce=tables.append)
+    started = run_job(start, tmp_path / "second", announce=tables.append)
     assert tables[0].startswith("loaded ")
     assert (started.mean, started.std) == IMAGENET
     assert isinstance(made, Checkpoint)
@@ -282,8 +282,8 @@ def test_two_processes_score_each_image_once_and_agree(toy: Path, tmp_path: Path
         "torch.set_num_threads(1)\n"
         "from pathlib import Path\n"
         "from segeval_baselines.training.jobs import Job\n"
-        "from segeval_baselines.training.loop import train\n"
-        "made = train(Job.from_json(Path(sys.argv[1])), sys.argv[2])\n"
+        "from segeval_baselines.training.loop import run_job\n"
+        "made = run_job(Job.from_json(Path(sys.argv[1])), sys.argv[2])\n"
         "print(made.notes['validation mIoU'])\n"
     )
     (tmp_path / "job.json").write_text(job.to_json())

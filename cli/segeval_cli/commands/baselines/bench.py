@@ -32,39 +32,16 @@ def run(args: argparse.Namespace) -> int:
     """Measure and print."""
     require_torch()
     import torch
-    from segeval_baselines.cost import bench, cost
     from segeval_baselines.group import device_of
-    from segeval_baselines.zoo import build
 
-    device, size = device_of(args.device), tuple(args.size)
+    device, (height, width) = device_of(args.device), args.size
     machine = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
-    rows = []
-    for name in args.names:
-        known = cost(name, args.preset, size=size)
-        network = build(name, 21, args.preset)
-        timed = bench(network, size, device, batch=args.batch, passes=args.passes, amp=args.amp)
-        rows.append(
-            {
-                "model": name,
-                "parameters": known.parameters,
-                "gflops": round(known.flops / 1e9, 2),
-                "latency_ms": round(timed.latency, 2),
-                "slowest_ms": round(timed.slowest, 2),
-                "images_per_s": round(timed.throughput, 2),
-                "peak_mib": round(timed.memory, 1),
-            }
-        )
-    head = {
-        "device": machine,
-        "preset": args.preset,
-        "size": list(size),
-        "batch": args.batch,
-        "torch": torch.__version__,
-    }
+    rows = [_measured(name, args, device) for name in args.names]
     if args.format == "json":
-        print(json.dumps({**head, "models": rows}, indent=1))
+        about = {"device": machine, "preset": args.preset, "size": [height, width], "batch": args.batch}
+        print(json.dumps({**about, "torch": torch.__version__, "models": rows}, indent=1))
         return 0
-    print(f"{machine}; {args.preset}, {size[0]}x{size[1]}, batch {args.batch}, torch {torch.__version__}")
+    print(f"{machine}; {args.preset}, {height}x{width}, batch {args.batch}, torch {torch.__version__}")
     print(f"{'model':<20}{'parameters':>12}{'GFLOPs':>9}{'ms':>9}{'slowest':>9}{'images/s':>10}{'peak MiB':>10}")
     for r in rows:
         print(
@@ -72,6 +49,25 @@ def run(args: argparse.Namespace) -> int:
             f"{r['images_per_s']:>10}{r['peak_mib']:>10}"
         )
     return 0
+
+
+def _measured(name: str, args: argparse.Namespace, device: Any) -> dict[str, Any]:
+    from segeval_baselines.cost import bench, cost
+    from segeval_baselines.zoo import build
+
+    size = tuple(args.size)
+    known = cost(name, args.preset, size=size)
+    network = build(name, 21, args.preset)
+    timed = bench(network, size, device, batch=args.batch, passes=args.passes, amp=args.amp)
+    return {
+        "model": name,
+        "parameters": known.parameters,
+        "gflops": round(known.flops / 1e9, 2),
+        "latency_ms": round(timed.latency, 2),
+        "slowest_ms": round(timed.slowest, 2),
+        "images_per_s": round(timed.throughput, 2),
+        "peak_mib": round(timed.memory, 1),
+    }
 
 
 __all__ = ["add_parser", "run"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from segeval_cli.options.progress import notice
 
 if TYPE_CHECKING:
     from segeval_baselines.checkpoints.checkpoint import Checkpoint
-    from segeval_baselines.prediction.inference import View
+    from segeval_baselines.prediction.outputs import Outputs
 
 
 def add_parser(commands: Any) -> None:
@@ -51,15 +50,19 @@ def add_parser(commands: Any) -> None:
         help="cut the regions of a network that knows borders (unet --preset nuclei) into instances",
     )
     parser.add_argument("--image-ids", metavar="FILE", help="COCO JSON whose image ids a detector's files carry")
-    view = parser.add_argument_group("view (not of detectors)")
-    view.add_argument("--window", type=int, metavar="N", help="sliding windows (or tiles) of this side")
-    view.add_argument(
-        "--overlap", type=float, default=1 / 3, metavar="F", help="share of a window that the next repeats"
-    )
-    view.add_argument("--flip", action="store_true", help="average with the mirrored image")
-    view.add_argument("--scales", type=float, nargs="+", default=[1.0], metavar="F", help="average over zooms")
+    _add_view(parser)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda (default: auto)")
     parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
+
+
+def _add_view(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("view (not of detectors)")
+    group.add_argument("--window", type=int, metavar="N", help="sliding windows (or tiles) of this side")
+    group.add_argument(
+        "--overlap", type=float, default=1 / 3, metavar="F", help="share of a window that the next repeats"
+    )
+    group.add_argument("--flip", action="store_true", help="average with the mirrored image")
+    group.add_argument("--scales", type=float, nargs="+", default=[1.0], metavar="F", help="average over zooms")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -83,80 +86,64 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _network(args: argparse.Namespace) -> int:
-    from segeval_baselines.checkpoints.checkpoint import bundled, load_checkpoint
-    from segeval_baselines.checkpoints.published import published_checkpoint
     from segeval_baselines.group import device_of
+    from segeval_baselines.prediction.folders import misfit, predict_folder
     from segeval_baselines.prediction.inference import View
-    from segeval_baselines.prediction.labels import Outputs, predict_folder
-    from segeval_baselines.zoo import architecture
 
     device = device_of(args.device)
+    checkpoint = _checkpoint(args, str(device))
+    view = View(args.window, args.overlap, args.flip, tuple(args.scales))
+    asked = {"method": args.instances, "view": view, "probabilities": args.probabilities}
+    if wrong := misfit(checkpoint, **asked, image_ids=args.image_ids is not None):
+        args.parser.error(wrong)
+
+    def progress(done: int, total: int) -> None:
+        if not args.quiet and sys.stderr.isatty():
+            end = "\n" if done == total else ""
+            print(f"\r\x1b[Kpredicted {done} of {total}", end=end, file=sys.stderr, flush=True)
+
+    return predict_folder(
+        checkpoint, args.images, _outputs(args), method=args.instances, view=view, device=device, progress=progress
+    )
+
+
+def _checkpoint(args: argparse.Namespace, device: str) -> Checkpoint:
+    from segeval_baselines.checkpoints.checkpoint import bundled, load_checkpoint
+    from segeval_baselines.checkpoints.published import published_checkpoint
+
     if args.weights is not None:
-        checkpoint = published_checkpoint(
+        return published_checkpoint(
             args.model,
             args.weights,
             preset=args.preset,
             taxonomy=read_classes(args.classes)[0] if args.classes else None,
             image_scale=args.image_scale,
         )
-    else:
-        if args.model is not None and args.model not in bundled():
-            known = ", ".join(bundled())
-            raise SegevalError(
-                f"no network {args.model!r} comes with the package", remedy=f"take {known}, or --weights"
-            )
-        checkpoint = load_checkpoint(args.checkpoint or args.model, device)
-    view = View(args.window, args.overlap, args.flip, tuple(args.scales))
-
-    def progress(done: int, total: int) -> None:
-        if not args.quiet and sys.stderr.isatty():
-            print(
-                f"\r\x1b[Kpredicted {done} of {total}", end="\n" if done == total else "", file=sys.stderr, flush=True
-            )
-
-    if architecture(checkpoint.model).task != "semantic" or args.instances is not None:
-        return _objects(args, checkpoint, view, str(device), progress)
-    if args.image_ids is not None:
-        args.parser.error("--image-ids is for detectors; label maps go by their names")
-    outputs = Outputs(Path(args.out), args.probabilities, args.overlays)
-    return predict_folder(checkpoint, args.images, outputs, view=view, device=str(device), progress=progress)
+    if args.model is not None and args.model not in bundled():
+        known = ", ".join(bundled())
+        raise SegevalError(f"no network {args.model!r} comes with the package", remedy=f"take {known}, or --weights")
+    return load_checkpoint(args.checkpoint or args.model, device)
 
 
-def _objects(
-    args: argparse.Namespace, checkpoint: Checkpoint, view: View, device: str, progress: Callable[[int, int], None]
-) -> int:
-    from segeval_baselines.prediction.objects import ObjectOutputs, predict_objects, read_image_ids
-    from segeval_baselines.zoo import architecture
+def _outputs(args: argparse.Namespace) -> Outputs:
+    from segeval_baselines.prediction.outputs import Outputs, read_image_ids
 
-    if architecture(checkpoint.model).task != "semantic":
-        if args.probabilities or args.window is not None or args.flip or args.scales != [1.0] or args.instances:
-            options = "--probabilities, --instances, --window, --flip and --scales"
-            args.parser.error(f"{checkpoint.model} is a detector: {options} aren't for it")
-    elif args.probabilities:
-        args.parser.error("--probabilities come with label maps, without --instances")
     ids = read_image_ids(args.image_ids) if args.image_ids is not None else None
-    outputs = ObjectOutputs(Path(args.out), args.overlays, ids)
-    return predict_objects(
-        checkpoint, args.images, outputs, method=args.instances, view=view, device=device, progress=progress
-    )
+    return Outputs(Path(args.out), args.probabilities, args.overlays, ids)
 
 
 def _reference(args: argparse.Namespace) -> int:
-    from segeval_baselines.data.samples import IMAGE_EXTENSIONS, files_by_stem
-    from segeval_baselines.data.splits import open_objects, open_split
-    from segeval_baselines.prediction.objects import ObjectOutputs, read_image_ids
-    from segeval_baselines.prediction.references import OBJECT_REFERENCES, predict_object_reference, predict_reference
+    from segeval_baselines.data.splits import OPENERS
+    from segeval_baselines.prediction.references import LABEL_REFERENCES, predict_reference, reference
 
-    images = files_by_stem(Path(args.images), IMAGE_EXTENSIONS)
     if args.probabilities or args.overlays:
         args.parser.error("a reference has no probabilities and no overlays")
-    if args.reference in OBJECT_REFERENCES:
-        objects = open_objects(args.data, "train", args.classes)
-        ids = read_image_ids(args.image_ids) if args.image_ids is not None else None
-        return predict_object_reference(args.reference, objects, images, ObjectOutputs(Path(args.out), image_ids=ids))
-    train = open_split(args.data, "train")
-    notice(f"counting {train.name}", args.quiet)
-    return predict_reference(args.reference, train, images, train.taxonomy, Path(args.out))
+    if args.reference in LABEL_REFERENCES and args.image_ids is not None:
+        args.parser.error("--image-ids is for objects; label maps go by their names")
+    train = OPENERS[reference(args.reference).task](args.data, "train", args.classes)
+    if args.reference in LABEL_REFERENCES:
+        notice(f"counting {train.name}", args.quiet)
+    return predict_reference(args.reference, train, args.images, _outputs(args))
 
 
 __all__ = ["add_parser", "run"]

@@ -7,7 +7,6 @@ import math
 import os
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +14,7 @@ from segeval.errors import SegevalError
 from segeval_cli.options.progress import notice
 
 if TYPE_CHECKING:
-    from segeval_baselines.recipes import Recipe
-    from segeval_baselines.training.jobs import Job
+    from segeval_baselines.checkpoints.checkpoint import Checkpoint
     from segeval_baselines.training.state import Moment
 
 
@@ -45,33 +43,37 @@ def add_parser(commands: Any) -> None:
     budget.add_argument("--iterations", type=int, metavar="N", help="steps; resumes exactly")
     budget.add_argument("--minutes", type=float, metavar="M", help="of the process's CPU time, or of the GPU's clock")
     budget.add_argument("--epochs", type=float, metavar="N", help="passes over the training images")
-    recipe = parser.add_argument_group("recipe (default: the preset's)")
-    recipe.add_argument("--batch", type=int, metavar="N", help="images a step, over all devices")
-    recipe.add_argument(
-        "--crop", type=int, nargs=2, metavar=("H", "W"), help="what the network sees, after the scaling"
-    )
-    recipe.add_argument("--image-scale", type=float, metavar="F", help="resize images by this factor first")
-    recipe.add_argument("--rate", type=float, metavar="LR", help="peak learning rate")
-    recipe.add_argument("--loss", metavar="NAME", help="a name from segeval losses")
-    recipe.add_argument("--class-weights", choices=("none", "median"), help="median: median-frequency weights")
-    recipe.add_argument("--clip", type=float, metavar="NORM", help="largest gradient norm")
-    recipe.add_argument("--ema", type=float, metavar="DECAY", help="validate and save averaged weights")
+    _add_recipe(parser)
     network = parser.add_argument_group("network")
     network.add_argument(
         "--option", action="append", default=[], metavar="NAME=VALUE", help="replace a preset's option"
     )
-    machine = parser.add_argument_group("machine")
-    machine.add_argument("--device", default="auto", help="auto, cpu, cuda (default: auto)")
-    machine.add_argument("--amp", action="store_true", help="bfloat16 where it is safe")
-    machine.add_argument("--channels-last", action="store_true", help="memory layout that GPUs like")
-    machine.add_argument(
-        "--threads", type=int, default=0, metavar="N", help="threads that prepare batches (default: 0)"
-    )
+    _add_machine(parser)
     parser.add_argument(
         "--validations", type=int, default=4, metavar="N", help="during training (default: 4; 0: never)"
     )
     parser.add_argument("--validation-images", type=int, metavar="N", help="at most this many, evenly spaced")
     parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
+
+
+def _add_recipe(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("recipe (default: the preset's)")
+    group.add_argument("--batch", type=int, metavar="N", help="images a step, over all devices")
+    group.add_argument("--crop", type=int, nargs=2, metavar=("H", "W"), help="what the network sees, after the scaling")
+    group.add_argument("--image-scale", type=float, metavar="F", help="resize images by this factor first")
+    group.add_argument("--rate", type=float, metavar="LR", help="peak learning rate")
+    group.add_argument("--loss", metavar="NAME", help="a name from segeval losses")
+    group.add_argument("--class-weights", choices=("none", "median"), help="median: median-frequency weights")
+    group.add_argument("--clip", type=float, metavar="NORM", help="largest gradient norm")
+    group.add_argument("--ema", type=float, metavar="DECAY", help="validate and save averaged weights")
+
+
+def _add_machine(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("machine")
+    group.add_argument("--device", default="auto", help="auto, cpu, cuda (default: auto)")
+    group.add_argument("--amp", action="store_true", help="bfloat16 where it is safe")
+    group.add_argument("--channels-last", action="store_true", help="memory layout that GPUs like")
+    group.add_argument("--threads", type=int, default=0, metavar="N", help="threads that prepare batches (default: 0)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -81,20 +83,10 @@ def run(args: argparse.Namespace) -> int:
             if value is None:
                 args.parser.error(f"the following arguments are required: {name}")
     require_torch()
-    from segeval_baselines.training.jobs import Job
-    from segeval_baselines.training.loop import train
-
     out = Path(args.out)
     if out.is_file():
         raise SegevalError("is a file, not a folder", file=out, remedy="give --out a folder")
-    job = Job.from_json(out / "job.json") if args.resume else asked(args)
-    checkpoint = train(
-        job,
-        out,
-        resume=args.resume,
-        report=None if args.quiet else Line(),
-        announce=None if args.quiet else lambda table: print(table, file=sys.stderr),
-    )
+    checkpoint = _train(args, out)
     if not args.quiet and sys.stderr.isatty():
         print(file=sys.stderr)
     print(f"{checkpoint.model} {checkpoint.preset}: {checkpoint.notes['steps']} steps, {checkpoint.notes['seconds']} s")
@@ -107,41 +99,40 @@ def run(args: argparse.Namespace) -> int:
 
 def require_torch() -> None:
     """Refuse in one line where torch is absent; spinning threads would slow a busy machine down."""
+    import segeval_baselines
+
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler would report itself on stderr
-    try:
-        import torch  # noqa: F401
-    except ImportError:
-        raise SegevalError("the baselines need torch", remedy="pip install 'segeval[baselines]'") from None
+    segeval_baselines.require_torch()
 
 
-def asked(args: argparse.Namespace) -> Job:
-    """The job that the options describe."""
-    from segeval_baselines.training.jobs import Budget, Job
-    from segeval_baselines.training.opening import training_images
-    from segeval_baselines.zoo import preset_of
+def _train(args: argparse.Namespace, out: Path) -> Checkpoint:
+    from segeval_baselines.training.jobs import Job
+    from segeval_baselines.training.loop import run_job
+    from segeval_baselines.training.starting import train
 
-    recipe = changed(preset_of(args.model, args.preset).recipe, args)
-    if args.minutes is not None:
-        budget = Budget(seconds=60 * args.minutes)
-    elif args.iterations is not None:
-        budget = Budget(iterations=args.iterations)
-    else:
-        images = training_images(args.model, args.data, args.classes)
-        budget = Budget(iterations=math.ceil(recipe.epochs * images / recipe.batch))
-    same = ("model", "data", "preset", "classes", "seed", "validations", "validation_images", "weights")
-    machine = ("device", "amp", "channels_last", "threads")
-    values = {name: getattr(args, name) for name in same + machine}
-    return Job(recipe=recipe, budget=budget, options=options(args.option), **values)
+    report = None if args.quiet else ProgressLine()
+    announce = None if args.quiet else lambda table: print(table, file=sys.stderr)
+    if args.resume:
+        return run_job(Job.from_json(out / "job.json"), out, resume=True, report=report, announce=announce)
+    same = ("preset", "iterations", "minutes", "epochs", "classes", "weights", "seed", "validations")
+    machine = ("validation_images", "device", "amp", "channels_last", "threads")
+    return train(
+        args.model,
+        args.data,
+        out,
+        options=options(args.option),
+        recipe=recipe(args),
+        report=report,
+        announce=announce,
+        **{name: getattr(args, name) for name in same + machine},
+    )
 
 
-def changed(recipe: Recipe, args: argparse.Namespace) -> Recipe:
-    """The preset's recipe with what was given instead."""
-    names = ("batch", "image_scale", "rate", "loss", "class_weights", "clip", "ema", "epochs")
-    given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
-    if args.crop is not None:
-        given["crop"] = tuple(args.crop)
-    return replace(recipe, **given)
+def recipe(args: argparse.Namespace) -> dict[str, Any]:
+    """The fields of the recipe that were given."""
+    names = ("batch", "crop", "image_scale", "rate", "loss", "class_weights", "clip", "ema")
+    return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
 
 
 def options(words: list[str]) -> dict[str, Any]:
@@ -160,7 +151,7 @@ def options(words: list[str]) -> dict[str, Any]:
     return found
 
 
-class Line:
+class ProgressLine:
     """The progress line: overwritten on a terminal, else one every half minute and at every validation."""
 
     def __init__(self) -> None:
