@@ -135,7 +135,7 @@ def test_a_damaged_record_is_no_record(done: tuple[Path, Path]) -> None:
 def test_interrupted_training_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, root = write_suite(tmp_path), tmp_path / "out"
     suite = read(path)
-    real, resumed = runs.train, []
+    real, resumed = runs.run_job, []
 
     def stops(job, out, *, resume=False, **more):  # type: ignore[no-untyped-def]
         resumed.append(resume)
@@ -144,7 +144,7 @@ def test_interrupted_training_goes_on(tmp_path: Path, monkeypatch: pytest.Monkey
             raise KeyboardInterrupt
         return made
 
-    monkeypatch.setattr(runs, "train", stops)
+    monkeypatch.setattr(runs, "run_job", stops)
     with pytest.raises(KeyboardInterrupt):
         run_member(suite, suite.member("unet"), root, device="cpu", say=lambda _: None)
     assert plan_of(suite, root)[0].steps["train"] == "goes on"
@@ -159,14 +159,14 @@ def test_interrupted_training_goes_on(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_member_that_fails_is_a_row_with_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, root = write_suite(tmp_path), tmp_path / "out"
     suite = read(path)
-    real = runs.train
+    real = runs.run_job
 
     def fails(job, out, **more):  # type: ignore[no-untyped-def]
         if job.model == "unet" and job.seed == 1:
             raise SegevalError("the loss is nan at step 3")
         return real(job, out, **more)
 
-    monkeypatch.setattr(runs, "train", fails)
+    monkeypatch.setattr(runs, "run_job", fails)
     with pytest.raises(SegevalError, match="the loss is nan"):
         run_member(suite, suite.member("unet"), root, device="cpu", say=lambda _: None)
     assert failure_of(root / "members" / "unet") == "seed 1: the loss is nan at step 3"
@@ -178,7 +178,7 @@ def test_a_member_that_fails_is_a_row_with_its_reason(tmp_path: Path, monkeypatc
     found = write_board(suite, root)
     assert "unet failed: seed 1: the loss is nan at step 3" in text(suite, found)
     assert [row.member.name for row in found[0].rows][-1] == "unet"
-    monkeypatch.setattr(runs, "train", real)
+    monkeypatch.setattr(runs, "run_job", real)
     assert next(t for t in run_all(suite, root) if t.startswith("unet")) == "unet seed 1: train goes on"
     assert failure_of(root / "members" / "unet") is None
 
