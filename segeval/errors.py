@@ -3,17 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-
-# Temporary copies by their leading path, and the address that each stands for: people know the latter.
-STAND_INS: dict[str, str] = {}
-
-
-def _by_address(text: str) -> str:
-    for prefix, address in list(STAND_INS.items()):
-        text = text.replace(prefix, address)
-    return text
 
 
 class SegevalError(Exception):
@@ -39,8 +30,8 @@ class SegevalError(Exception):
         key: object | None = None,
         remedy: str | None = None,
     ) -> None:
-        self.message = _by_address(message)
-        self.file = None if file is None else _by_address(str(file))
+        self.message = message
+        self.file = None if file is None else str(file)
         self.key = None if key is None else str(key)
         self.remedy = remedy
         super().__init__(message)
@@ -56,6 +47,16 @@ class SegevalError(Exception):
             text = f"{text}; {self.remedy}"
         # One line, whatever a file name or a value holds.
         return " ".join(text.split())
+
+    def renamed(self, names: Mapping[str, str]) -> SegevalError:
+        """The same error with other words for some, such as an address for the folder that stands for it."""
+
+        def told(text: str | None) -> str | None:
+            for word, other in names.items():
+                text = text and text.replace(word, other)
+            return text
+
+        return SegevalError(told(self.message) or "", file=told(self.file), key=self.key, remedy=told(self.remedy))
 
     def _file_names_key(self) -> bool:
         """Whether the path ends in the image's key, so that saying both would say it twice."""

@@ -1,12 +1,10 @@
-"""Threads: how many there is room for, work spread over them, and the collector held off it."""
+"""Threads: how many there is room for, and work spread over them."""
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import TypeVar
 
 from segeval.errors import SegevalError
@@ -20,22 +18,6 @@ def available_workers() -> int:
     if hasattr(os, "sched_getaffinity"):
         return max(1, len(os.sched_getaffinity(0)))
     return max(1, os.cpu_count() or 1)
-
-
-@contextmanager
-def collector_paused() -> Iterator[None]:
-    """Pause the cyclic collector, and leave it as it was.
-
-    One full pass over the objects that numba alone brings costs as much as scoring thirty 2-megapixel images, and
-    it would fall into the middle of every run.
-    """
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def mapped(work: Callable[[Sequence[K]], T], chunks: Sequence[Sequence[K]], workers: int | None = None) -> Iterator[T]:

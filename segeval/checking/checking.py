@@ -26,6 +26,7 @@ from segeval.samples.pairs import Key
 from segeval.scoring import evaluation
 from segeval.scoring.evaluation import Progress
 from segeval.scoring.opening import open_data
+from segeval.storage.mounts import spoken, told_by_address
 from segeval.threads import mapped
 
 # The first that a rule is an instance of; the rule of a package may derive from one of ours.
@@ -103,6 +104,7 @@ class _Found:
 
 
 @takes_reading
+@told_by_address
 def check(
     pred: Place,
     gt: Place,
@@ -202,7 +204,7 @@ def _look(
                     seen[what] += count
                 tallies.append(rule.observe([pair]))
             except SegevalError as error:
-                errors.append(error)
+                errors.append(spoken(error, getattr(source, "mounts", ())))
         return seen, [merge(tallies)] if tallies else [], errors
 
     chunks = [keys[i : i + evaluation.CHUNK] for i in range(0, len(keys), evaluation.CHUNK)]

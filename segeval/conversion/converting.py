@@ -22,6 +22,7 @@ from segeval.readers.maps.labels import LabelFolder
 from segeval.readers.reading import Classes, Place
 from segeval.samples.pairs import Key
 from segeval.storage.files import require_writable
+from segeval.storage.mounts import told_by_address
 from segeval.storage.remote import is_address, located
 from segeval.threads import mapped
 
@@ -57,6 +58,7 @@ class Conversion:
     cautions: tuple[Caution, ...]
 
 
+@told_by_address
 def convert(
     src: Place,
     out: Place,

@@ -19,12 +19,14 @@ from segeval.readers.reading import Reading
 from segeval.readers.recognition import recognise
 from segeval.samples.taxonomy import Taxonomy
 from segeval.storage.json_files import integer, read_bytes, read_json
+from segeval.storage.mounts import told_by_address
 from segeval.storage.remote import located
 
 OBJECT = Taxonomy((1,), ("object",))
 """The class of instances where none is named."""
 
 
+@told_by_address
 def open_source(
     src: Any,
     form: str | None = None,

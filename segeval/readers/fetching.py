@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from segeval.readers.pairing import PairedSource
 from segeval.readers.recognition import recognise_task
 from segeval.samples.pairs import Key, Pair
-from segeval.storage.mounts import Mount, mount_of, release
+from segeval.storage.mounts import Mount, mount_of, release, told_by_address
 from segeval.storage.remote import Located, located
 
 
@@ -46,6 +46,7 @@ def fetched_pairs(source: PairedSource, places: Sequence[Located]) -> PairedSour
     return FetchedPairs(**{f.name: getattr(source, f.name) for f in fields(source)}, mounts=mounts)
 
 
+@told_by_address
 def task_at(place: str | os.PathLike[str], suffix: str = "") -> str:
     """The task that a truth is for, wherever it lies; only its files whose names end so are looked at.
 

@@ -19,7 +19,8 @@ from segeval.readers.counted import pairs_of
 from segeval.readers.fetching import FetchedPairs
 from segeval.readers.protocol import Source
 from segeval.samples.pairs import Key
-from segeval.threads import available_workers, collector_paused
+from segeval.storage.mounts import spoken
+from segeval.threads import available_workers
 
 # Seconds of counting that go out at once: a message costs some milliseconds, whatever it brings. At the end fewer, so
 # that no worker is long at the last shard while others have none.
@@ -76,12 +77,12 @@ def count_shard(token: str, opener: bytes, keys: bytes, collapse: bool) -> tuple
         if isinstance(source, FetchedPairs):
             source.expect(chunk)
         start = time.perf_counter()
-        with collector_paused():
-            tally = metric.observe(pairs_of(source, chunk, metric))
-            packed = PackedTally.of(tally.collapse() if collapse else tally)
+        tally = metric.observe(pairs_of(source, chunk, metric))
+        packed = PackedTally.of(tally.collapse() if collapse else tally)
         return packed, time.perf_counter() - start
     except SegevalError as error:
-        return error
+        mounts = getattr(_opened[token][0], "mounts", ()) if token in _opened else ()
+        return spoken(error, mounts)
 
 
 @dataclass

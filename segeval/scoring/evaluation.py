@@ -23,7 +23,8 @@ from segeval.results.result import Result
 from segeval.samples.pairs import Key
 from segeval.scoring.opening import open_data
 from segeval.scoring.shards import Shard, keys_digest, partial_result
-from segeval.threads import available_workers, collector_paused, mapped
+from segeval.storage.mounts import told_by_address
+from segeval.threads import available_workers, mapped
 from segeval.version import __version__
 
 # Images a chunk: enough that adding up is cheap beside reading, few enough that threads end together.
@@ -103,21 +104,21 @@ def evaluate(
         raise SegevalError("no image to score", remedy="check the folders, or --missing")
     counts = engine or Threads(source, metric, workers)
     done = 0
-    with collector_paused():
-        try:
-            for chunk, tally in counts.tallies(keys) if keys else ():
-                whole.add(tally)
-                done += len(chunk)
-                if progress:
-                    progress(done, len(keys))
-        except BaseException:
-            # The images before an error, or Ctrl-C, need not be counted again.
-            whole.flush()
-            raise
-        return whole.total()
+    try:
+        for chunk, tally in counts.tallies(keys) if keys else ():
+            whole.add(tally)
+            done += len(chunk)
+            if progress:
+                progress(done, len(keys))
+    except BaseException:
+        # The images before an error, or Ctrl-C, need not be counted again.
+        whole.flush()
+        raise
+    return whole.total()
 
 
 @takes_reading
+@told_by_address
 def score(
     pred: Place,
     gt: Place,
@@ -186,35 +187,34 @@ def score(
     """
     reading, options = Reading.among(pred, gt, options)
     opener = partial(open_data, reading, task, options)
-    with collector_paused():
-        source, rule = opener()
-        if collapse and getattr(rule, "average", "dataset") == "image":
-            raise SegevalError("an average over images needs their rows", remedy="leave out --collapse")
-        piece = Shard.parse(shard) if shard else None
-        keys = piece.keys(list(source.keys())) if piece else list(source.keys())
-        total = Sum(collapse)
-        left = keys
-        if resume and parts is None:
-            raise SegevalError("nothing says where to go on", remedy="give the folder of parts")
-        if parts is not None:
-            plan = {"rule": rule_to_dict(rule), "keys": keys_digest(keys), **reading.recorded(), "pred": pred, "gt": gt}
-            total.parts = Parts(Path(parts), {**plan, "segeval": __version__})
-            left = _resumed(source, keys, total, resume)
-        if engine is None:
-            counts: Engine = Threads(source, rule, workers)
-        else:
-            from segeval.scoring.cluster import open_cluster
+    source, rule = opener()
+    if collapse and getattr(rule, "average", "dataset") == "image":
+        raise SegevalError("an average over images needs their rows", remedy="leave out --collapse")
+    piece = Shard.parse(shard) if shard else None
+    keys = piece.keys(list(source.keys())) if piece else list(source.keys())
+    total = Sum(collapse)
+    left = keys
+    if resume and parts is None:
+        raise SegevalError("nothing says where to go on", remedy="give the folder of parts")
+    if parts is not None:
+        plan = {"rule": rule_to_dict(rule), "keys": keys_digest(keys), **reading.recorded(), "pred": pred, "gt": gt}
+        total.parts = Parts(Path(parts), {**plan, "segeval": __version__})
+        left = _resumed(source, keys, total, resume)
+    if engine is None:
+        counts: Engine = Threads(source, rule, workers)
+    else:
+        from segeval.scoring.cluster import open_cluster
 
-            counts = open_cluster(engine, opener, workers, collapse=total.folds_early)
-        whole = total if keys else None
-        tally = evaluate(source, rule, progress=progress, keys=left, engine=counts, total=whole)
-        if len(tally) + tally.duplicates != len(keys):
-            raise SegevalError(f"{len(tally)} of {len(keys)} images were counted", remedy="report this as a defect")
-        if piece:
-            result = partial_result(rule, tally, piece, list(source.keys()), source.cautions)
-        else:
-            result = rule.score(tally)
-            result = result.with_(warnings=(*source.cautions, *_same_place(pred, gt), *result.warnings))
+        counts = open_cluster(engine, opener, workers, collapse=total.folds_early)
+    whole = total if keys else None
+    tally = evaluate(source, rule, progress=progress, keys=left, engine=counts, total=whole)
+    if len(tally) + tally.duplicates != len(keys):
+        raise SegevalError(f"{len(tally)} of {len(keys)} images were counted", remedy="report this as a defect")
+    if piece:
+        result = partial_result(rule, tally, piece, list(source.keys()), source.cautions)
+    else:
+        result = rule.score(tally)
+        result = result.with_(warnings=(*source.cautions, *_same_place(pred, gt), *result.warnings))
     chosen = {name: getattr(rule, name) for name in options}
     said = {k: v for k, v in {**reading.recorded(), **chosen}.items() if v not in (None, "", ())}
     return result.with_(provenance={**result.provenance, **reading.places(), "options": said})

@@ -17,9 +17,11 @@ from segeval.readers.pairing import PairedSource
 from segeval.readers.reading import Reading
 from segeval.readers.recognition import recognise_task
 from segeval.readers.sources import open_pairs
+from segeval.storage.mounts import told_by_address
 from segeval.storage.remote import located
 
 
+@told_by_address
 def open_data(
     reading: Reading, task: str | None = None, options: Mapping[str, Any] | None = None
 ) -> tuple[PairedSource, Metric]:

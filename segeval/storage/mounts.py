@@ -7,17 +7,19 @@ Once an image is loaded its files are emptied again, so disk and memory hold onl
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import tempfile
 import threading
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import ContextVar
 from pathlib import Path, PurePosixPath
-from typing import Protocol, TypeVar
+from typing import ParamSpec, Protocol, TypeVar
 
-from segeval.errors import STAND_INS, SegevalError
+from segeval.errors import SegevalError
 
 # Requests at a time: with 50 ms of latency 640 files a second.
 THREADS = 32
@@ -38,6 +40,12 @@ class Store(Protocol):
         """The content of a file."""
         ...
 
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# The mounts that were made in the call of a `told_by_address` function that is under way.
+_scope: ContextVar[list[Mount] | None] = ContextVar("mounts", default=None)
 
 _mounts: weakref.WeakValueDictionary[str, Mount] = weakref.WeakValueDictionary()
 
@@ -69,9 +77,10 @@ class Mount:
         self._order: list[str] = []
         self.expected = False
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="segeval-fetch")
-        weakref.finalize(self, _close, self._pool, self.root, self._prefix)
-        STAND_INS[self._prefix] = address.rstrip("/") + "/"
+        weakref.finalize(self, _close, self._pool, self.root)
         _mounts[self._prefix] = self
+        if (scope := _scope.get()) is not None:
+            scope.append(self)
         try:
             names = store.names()
         except (OSError, ValueError, KeyError, RuntimeError) as error:
@@ -94,6 +103,11 @@ class Mount:
             os.utime(path, (names[name], names[name]))
             self._places[str(path)] = len(self._order)
             self._order.append(str(path))
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What people call the paths in it: by the leading part of the path that of the address."""
+        return {self._prefix: self.address.rstrip("/") + "/"}
 
     def holds(self, path: str) -> bool:
         """Whether a path lies in this mount."""
@@ -154,9 +168,8 @@ class Mount:
                 os.truncate(path, 0)
 
 
-def _close(pool: ThreadPoolExecutor, root: Path, prefix: str) -> None:
+def _close(pool: ThreadPoolExecutor, root: Path) -> None:
     pool.shutdown(wait=False, cancel_futures=True)
-    STAND_INS.pop(prefix, None)
     shutil.rmtree(root, ignore_errors=True)
 
 
@@ -165,6 +178,31 @@ def _unreachable(address: str, error: BaseException) -> SegevalError:
     return SegevalError(
         f"can't be fetched ({type(error).__name__}: {reason})", file=address, remedy="check address and credentials"
     )
+
+
+def told_by_address(function: Callable[P, T]) -> Callable[P, T]:
+    """Let a function's errors speak of addresses, where it would speak of the folders that stand for them."""
+
+    @functools.wraps(function)
+    def told(*args: P.args, **kwargs: P.kwargs) -> T:
+        outer, own = _scope.get(), []  # type: ignore[var-annotated]
+        token = _scope.set(own)
+        try:
+            return function(*args, **kwargs)
+        except SegevalError as error:
+            raise spoken(error, own) from None
+        finally:
+            _scope.reset(token)
+            if outer is not None:
+                outer += own
+
+    return told
+
+
+def spoken(error: SegevalError, mounts: Iterable[Mount]) -> SegevalError:
+    """An error as people would say it: with addresses."""
+    names = {prefix: address for mount in mounts for prefix, address in mount.names.items()}
+    return error.renamed(names) if names else error
 
 
 def mount_of(path: str | Path) -> Mount | None:

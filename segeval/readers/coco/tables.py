@@ -11,6 +11,7 @@ from segeval.readers.coco.panoptic import find_json
 from segeval.readers.coco.scanning import Mapped, members, value_at
 from segeval.samples.pairs import Key
 from segeval.storage.json_files import read_json
+from segeval.storage.mounts import told_by_address
 from segeval.storage.remote import located
 
 
@@ -111,6 +112,7 @@ def image_entries(tables: dict[str, Any]) -> dict[Key, dict[str, Any]]:
     return {e["id"]: e for e in listed if isinstance(e, dict) and isinstance(e.get("id"), (int, str))}
 
 
+@told_by_address
 def keys_by_name(gt: str | os.PathLike[str]) -> dict[str, Key]:
     """The images of a truth that is a COCO JSON by the names of their files: whole, without extension, without folder.
 
