@@ -7,9 +7,94 @@ t and area range a is bit `shift(a) + t` of word `word(a)`: one word where all f
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any, NamedTuple
 
-from segeval.kernels.jit import loop
+import numpy as np
+from numpy.typing import NDArray
+
+from segeval.kernels.jit import loop, part
+
+Array = NDArray[Any]
+
+
+class Limits(NamedTuple):
+    """From when on a detection matches, and how many of them count."""
+
+    masks: bool  # whether overlap is of masks, else of boxes
+    most: int  # detections a cell
+    thresholds: Array  # ascending IoU, below one
+    ranges: Array  # (ranges, 2) areas, both ends included
+
+
+class Truths(NamedTuple):
+    """The truths of a chunk, by image and class."""
+
+    offsets: Array  # where those of each image begin, and the end
+    classes: Array
+    areas: Array  # what decides on the range
+    crowd: Array
+    lost: Array  # whether a match with it does not count
+    boxes: Array  # (truths, 4) x, y, width, height
+    spans: Array  # (truths, 3) of runs: first, stop, pixels
+
+
+class Detections(NamedTuple):
+    """The detections of a chunk, by image."""
+
+    offsets: Array
+    sequence: Array  # their places sorted by image, class and descending score
+    classes: Array
+    areas: Array
+    boxes: Array
+    spans: Array
+
+
+class PixelRuns(NamedTuple):
+    """The runs of pixels of all masks of a chunk."""
+
+    starts: Array
+    ends: Array
+
+
+class Chunk(NamedTuple):
+    """What is matched in one call: some images and the terms on which it is done."""
+
+    limits: Limits
+    truths: Truths
+    detections: Detections
+    runs: PixelRuns
+
+
+class Matches(NamedTuple):
+    """What `match` fills, by detection in sorted order."""
+
+    rank: Array  # in its cell; -1 beyond the most that count
+    matched: Array  # (detections, words), given as zeros
+    ignored: Array  # likewise
+
+
+class Kinds(NamedTuple):
+    """What `examine` fills."""
+
+    # By detection in sorted order: 0 right, 1 box, 2 class, 3 duplicate, 4 background, 5 both, 6 on a crowd; given as
+    # -1, which stays beyond the most that count.
+    kind: Array
+    truth: Array  # that the detection is about; given as -1, which stays for none
+    met: Array  # by truth, given as zeros: 1 found, 2 met by a detection of kind 1 or 2
+
+
+class Claims(NamedTuple):
+    """What `match` keeps of each truth."""
+
+    taken: Array  # (truths, words) zeros: the bits of those that are matched
+    outside: Array  # (ranges, truths) uint8: whether a match is ignored
+
+
+class Near(NamedTuple):
+    """Scratch for the truths near one detection; room for those of an image."""
+
+    truths: Array
+    ious: Array
 
 
 @loop
@@ -37,7 +122,7 @@ def order(offsets, classes, scores, agnostic, out):  # type: ignore[no-untyped-d
             out[place] = k
 
 
-@loop
+@part
 def _beyond(values, low, high, limit):  # type: ignore[no-untyped-def]
     """The first place of ascending values in `[low, high)` that exceeds a limit."""
     while low < high:
@@ -49,7 +134,7 @@ def _beyond(values, low, high, limit):  # type: ignore[no-untyped-def]
     return low
 
 
-@loop
+@part
 def _common(starts, ends, i, last_i, j, last_j):  # type: ignore[no-untyped-def]
     """Pixels in both of two lists of runs."""
     # Skip what ends before the other begins: masks far down the columns share no early runs.
@@ -68,52 +153,72 @@ def _common(starts, ends, i, last_i, j, last_j):  # type: ignore[no-untyped-def]
     return common
 
 
-@loop
-def _near(d, low, high, masks, crowd, least, boxes, truth_boxes, spans, truth_spans, starts, ends, found, ious):  # type: ignore[no-untyped-def]
+@part
+def _near(chunk, d, low, high, least, near):  # type: ignore[no-untyped-def]
     """Collect the truths whose IoU with a detection reaches `least`; a crowd divides by the detection alone.
 
     A pair is given up where a bound on the intersection cannot reach it: exact, because IoU grows with the
-    intersection, in floating point too.
+    intersection, in floating point too. Returns how many there are.
     """
-    near = 0
+    count = 0
+    masks, runs = chunk.limits.masks, chunk.runs
+    boxes, spans = chunk.detections.boxes, chunk.detections.spans
+    others, its, crowd = chunk.truths.boxes, chunk.truths.spans, chunk.truths.crowd
     x, y = boxes[d, 0], boxes[d, 1]
     right, bottom = boxes[d, 2] + x, boxes[d, 3] + y
     area = np.float64(spans[d, 2]) if masks else boxes[d, 2] * boxes[d, 3]
     for g in range(low, high):
-        width = min(right, truth_boxes[g, 2] + truth_boxes[g, 0]) - max(x, truth_boxes[g, 0])
+        width = min(right, others[g, 2] + others[g, 0]) - max(x, others[g, 0])
         if width <= 0:
             continue
-        height = min(bottom, truth_boxes[g, 3] + truth_boxes[g, 1]) - max(y, truth_boxes[g, 1])
+        height = min(bottom, others[g, 3] + others[g, 1]) - max(y, others[g, 1])
         if height <= 0:
             continue
         inter = width * height
         if masks:
-            other = np.float64(truth_spans[g, 2])
+            other = np.float64(its[g, 2])
             bound = min(min(area, other), inter)
             if bound / (area if crowd[g] else area + other - bound) < least:
                 continue
-            common = _common(starts, ends, spans[d, 0], spans[d, 1], truth_spans[g, 0], truth_spans[g, 1])
+            common = _common(runs.starts, runs.ends, spans[d, 0], spans[d, 1], its[g, 0], its[g, 1])
             if common == 0:
                 continue
             inter = np.float64(common)
         else:
-            other = truth_boxes[g, 2] * truth_boxes[g, 3]
+            other = others[g, 2] * others[g, 3]
         iou = inter / (area if crowd[g] else area + other - inter)
         if iou >= least:
-            found[near] = g
-            ious[near] = iou
-            near += 1
-    return near
+            near.truths[count] = g
+            near.ious[count] = iou
+            count += 1
+    return count
 
 
-@loop
-def _assign(found, ious, near, outside, a, crowd, lost, taken, word, shift, thresholds):  # type: ignore[no-untyped-def]
-    """Which of `near` candidates a detection takes at each threshold of one area range.
+@part
+def _take_one(near, a, word, shift, thresholds, every, truths, claims):  # type: ignore[no-untyped-def]
+    """`_take_best` of one candidate: every threshold that its IoU reaches and that is still free, at once."""
+    one = np.uint64(1)
+    g = near.truths[0]
+    reached = 0
+    while reached < thresholds.size and near.ious[0] >= thresholds[reached]:
+        reached += 1
+    hit = ((one << np.uint64(reached)) - one if reached < 64 else every) << shift
+    if not truths.crowd[g]:
+        hit &= ~claims.taken[g, word]
+    claims.taken[g, word] |= hit
+    ignored = hit if claims.outside[a, g] else np.uint64(0)
+    return np.uint64(0) if truths.lost[g] else hit, ignored
+
+
+@part
+def _take_best(near, count, a, word, shift, thresholds, truths, claims):  # type: ignore[no-untyped-def]
+    """Which of `count` candidates a detection takes at each threshold of one area range.
 
     Truths inside the range come first; only where none of them fits does one outside it count, and the detection is
     then ignored. Returns the bits of the thresholds where it matched and those where the match is ignored; sets
-    `taken`. Of equal IoUs the later truth wins.
+    `claims.taken`. Of equal IoUs the later truth wins.
     """
+    taken = claims.taken
     matched = np.uint64(0)
     ignored = np.uint64(0)
     one = np.uint64(1)
@@ -122,15 +227,17 @@ def _assign(found, ious, near, outside, a, crowd, lost, taken, word, shift, thre
         for ignoring in range(2):
             best = -1
             least = thresholds[t]
-            for c in range(near):
-                g = found[c]
-                if outside[a, g] != ignoring or ious[c] < least or (taken[g, word] & bit and not crowd[g]):
+            for c in range(count):
+                g = near.truths[c]
+                if claims.outside[a, g] != ignoring or near.ious[c] < least:
                     continue
-                least = ious[c]
+                if taken[g, word] & bit and not truths.crowd[g]:
+                    continue
+                least = near.ious[c]
                 best = g
             if best >= 0:
                 taken[best, word] |= bit
-                if not lost[best]:
+                if not truths.lost[best]:
                     matched |= bit
                 if ignoring:
                     ignored |= bit
@@ -138,154 +245,131 @@ def _assign(found, ious, near, outside, a, crowd, lost, taken, word, shift, thre
     return matched, ignored
 
 
-@loop
-def match(  # type: ignore[no-untyped-def]
-    masks, most, thresholds, ranges, offsets, truth_offsets, sequence, classes, truth_classes,
-    area, truth_area, crowd, lost, boxes, truth_boxes, spans, truth_spans, starts, ends,
-    rank, matched, ignored, taken, outside, found, ious,
-):  # fmt: skip
-    """Match every cell; fills rank (-1 beyond `most`), matched and ignored words, given as zeros, in sorted order.
-
-    Parameters are whether overlap is of masks, the most detections a cell, thresholds (T) ascending and already below
-    one, area ranges (A, 2) closed, offsets of each image's detections and truths, the sorted `sequence` of the
-    detections, classes, areas that decide on the range, crowd flags, truths whose matches are lost, boxes, and `spans`
-    (n, 3) of runs: first, stop, pixels. Truths lie by image and class. Scratch: `taken` (truths, words) zeros,
-    `outside` (A, truths) uint8, `found` and `ious` for the truths of an image.
-    """
-    limit = thresholds.size
+@part
+def _settle(chunk, p, count, every, near, claims, matches):  # type: ignore[no-untyped-def]
+    """Fill the bits of the detection at place p, which has `count` candidates."""
+    truths, thresholds, ranges = chunk.truths, chunk.limits.thresholds, chunk.limits.ranges
+    area = chunk.detections.areas[chunk.detections.sequence[p]]
     areas = ranges.shape[0]
-    single = limit * areas <= 64
+    single = thresholds.size * areas <= 64
     for a in range(areas):
-        for g in range(truth_classes.size):
-            outside[a, g] = crowd[g] or truth_area[g] < ranges[a, 0] or truth_area[g] > ranges[a, 1]
-    one = np.uint64(1)
-    every = (one << np.uint64(limit)) - one if limit < 64 else ~np.uint64(0)
-    for image in range(offsets.size - 1):
-        low = truth_offsets[image]
+        word = 0 if single else a
+        shift = np.uint64(a * thresholds.size if single else 0)
+        hit = np.uint64(0)
+        ignored = np.uint64(0)
+        if count == 1:
+            hit, ignored = _take_one(near, a, word, shift, thresholds, every, truths, claims)
+        elif count > 1:
+            hit, ignored = _take_best(near, count, a, word, shift, thresholds, truths, claims)
+        if area < ranges[a, 0] or area > ranges[a, 1]:
+            ignored |= every << shift & ~hit
+        matches.matched[p, word] |= hit
+        matches.ignored[p, word] |= ignored
+
+
+@loop
+def match(chunk, near, claims, matches):  # type: ignore[no-untyped-def]
+    """Match every cell of a chunk; fills `matches`."""
+    truths, classes, sequence = chunk.truths, chunk.detections.classes, chunk.detections.sequence
+    thresholds, ranges = chunk.limits.thresholds, chunk.limits.ranges
+    for a in range(ranges.shape[0]):
+        for g in range(truths.classes.size):
+            area = truths.areas[g]
+            claims.outside[a, g] = truths.crowd[g] or area < ranges[a, 0] or area > ranges[a, 1]
+    every = (np.uint64(1) << np.uint64(thresholds.size)) - np.uint64(1) if thresholds.size < 64 else ~np.uint64(0)
+    for image in range(chunk.detections.offsets.size - 1):
+        low = truths.offsets[image]
         high = low
-        end = truth_offsets[image + 1]
+        end = truths.offsets[image + 1]
         place = 0
-        for p in range(offsets[image], offsets[image + 1]):
-            d = sequence[p]
-            kind = classes[d]
-            if p == offsets[image] or classes[sequence[p - 1]] != kind:
+        first = chunk.detections.offsets[image]
+        for p in range(first, chunk.detections.offsets[image + 1]):
+            kind = classes[sequence[p]]
+            if p == first or classes[sequence[p - 1]] != kind:
                 place = 0
                 low = high
-                while low < end and truth_classes[low] < kind:
+                while low < end and truths.classes[low] < kind:
                     low += 1
                 high = low
-                while high < end and truth_classes[high] == kind:
+                while high < end and truths.classes[high] == kind:
                     high += 1
-            if place >= most:
-                rank[p] = -1
+            if place >= chunk.limits.most:
+                matches.rank[p] = -1
                 continue
-            rank[p] = place
+            matches.rank[p] = place
             place += 1
-            near = 0
-            if high > low:
-                near = _near(
-                    d, low, high, masks, crowd, thresholds[0], boxes, truth_boxes, spans, truth_spans, starts, ends,
-                    found, ious,
-                )  # fmt: skip
-            for a in range(areas):
-                word = 0 if single else a
-                shift = np.uint64(a * limit if single else 0)
-                hit = np.uint64(0)
-                skipped = np.uint64(0)
-                if near == 1:
-                    # One candidate: every threshold that its IoU reaches and that is still free, at once.
-                    g = found[0]
-                    reached = 0
-                    while reached < limit and ious[0] >= thresholds[reached]:
-                        reached += 1
-                    hit = ((one << np.uint64(reached)) - one if reached < 64 else every) << shift
-                    if not crowd[g]:
-                        hit &= ~taken[g, word]
-                    taken[g, word] |= hit
-                    if outside[a, g]:
-                        skipped = hit
-                    if lost[g]:
-                        hit = np.uint64(0)
-                elif near > 1:
-                    hit, skipped = _assign(found, ious, near, outside, a, crowd, lost, taken, word, shift, thresholds)
-                if area[d] < ranges[a, 0] or area[d] > ranges[a, 1]:
-                    skipped |= every << shift & ~hit
-                matched[p, word] |= hit
-                ignored[p, word] |= skipped
+            count = _near(chunk, sequence[p], low, high, thresholds[0], near) if high > low else 0
+            _settle(chunk, p, count, every, near, claims, matches)
+
+
+@part
+def _kind_of(chunk, d, count, positive, near, met):  # type: ignore[no-untyped-def]
+    """The kind of a detection with `count` candidates, and the truth that it is about, as in `Kinds`."""
+    truths, own_class = chunk.truths, chunk.detections.classes[d]
+    taking = own = other = 0.0
+    free = own_at = other_at = -1
+    on_crowd = False
+    for c in range(count):
+        g = near.truths[c]
+        iou = near.ious[c]
+        same = truths.classes[g] == own_class
+        if truths.crowd[g]:
+            on_crowd |= same and iou >= positive
+        elif same:
+            if iou >= positive and not met[g] & 1 and iou >= taking:
+                taking = iou
+                free = g
+            if iou > own:
+                own = iou
+                own_at = g
+        elif iou > other:
+            other = iou
+            other_at = g
+    if free >= 0:
+        return 0, free
+    if on_crowd:
+        return 6, -1
+    if 0.0 < own < positive:
+        return 1, own_at
+    if other >= positive:
+        return 2, other_at
+    if own >= positive:
+        return 3, own_at
+    if other > 0.0:
+        return 5, other_at
+    return 4, -1
 
 
 @loop
-def examine(  # type: ignore[no-untyped-def]
-    masks, most, floor, positive, offsets, truth_offsets, sequence, classes, truth_classes, crowd, boxes, truth_boxes,
-    spans, truth_spans, starts, ends, found, ious, kind, target, flags,
-):  # fmt: skip
-    """What each detection of a cell's best `most` is, in sorted order, at the one threshold `positive`.
+def examine(chunk, floor, positive, near, kinds):  # type: ignore[no-untyped-def]
+    """What each detection of a cell's best is at the one threshold `positive`; fills `kinds`.
 
-    Parameters are those of `match`; below an IoU of `floor` a detection is about nothing. Fills `kind` (0 right, 1 box,
-    2 class, 3 duplicate, 4 background, 5 both, 6 on a crowd; -1 stays for those beyond `most`), `target` with the truth
-    that each is about (-1 stays for none), and `flags` of the truths, given as zeros: 1 found, 2 met by a kind 1 or 2.
+    Below an IoU of `floor` a detection is about nothing.
     """
+    offsets, classes, sequence = chunk.detections.offsets, chunk.detections.classes, chunk.detections.sequence
     for image in range(offsets.size - 1):
+        low, high = chunk.truths.offsets[image], chunk.truths.offsets[image + 1]
         place = 0
         for p in range(offsets[image], offsets[image + 1]):
             d = sequence[p]
             place = place + 1 if p > offsets[image] and classes[sequence[p - 1]] == classes[d] else 0
-            if place >= most:
+            if place >= chunk.limits.most:
                 continue
-            near = _near(
-                d, truth_offsets[image], truth_offsets[image + 1], masks, crowd, floor, boxes, truth_boxes, spans,
-                truth_spans, starts, ends, found, ious,
-            )  # fmt: skip
-            taking = own = other = 0.0
-            free = own_at = other_at = -1
-            on_crowd = False
-            for c in range(near):
-                g = found[c]
-                iou = ious[c]
-                same = truth_classes[g] == classes[d]
-                if crowd[g]:
-                    on_crowd |= same and iou >= positive
-                elif same:
-                    if iou >= positive and not flags[g] & 1 and iou >= taking:
-                        taking = iou
-                        free = g
-                    if iou > own:
-                        own = iou
-                        own_at = g
-                elif iou > other:
-                    other = iou
-                    other_at = g
-            what = 4
-            about = -1
-            if free >= 0:
-                what = 0
-                about = free
-            elif on_crowd:
-                what = 6
-            elif 0.0 < own < positive:
-                what = 1
-                about = own_at
-            elif other >= positive:
-                what = 2
-                about = other_at
-            elif own >= positive:
-                what = 3
-                about = own_at
-            elif other > 0.0:
-                what = 5
-                about = other_at
-            kind[p] = what
-            target[p] = about
-            if what < 3 and about >= 0:
-                flags[about] |= 1 if what == 0 else 2
+            count = _near(chunk, d, low, high, floor, near)
+            kind, about = _kind_of(chunk, d, count, positive, near, kinds.met)
+            kinds.kind[p] = kind
+            kinds.truth[p] = about
+            if kind < 3:
+                kinds.met[about] |= 1 if kind == 0 else 2
 
 
 @loop
-def truth_hashes(image, classes, crowd, areas, boxes, spans, starts, ends, out):  # type: ignore[no-untyped-def]
+def truth_hashes(truths, runs, image, classes, areas, boxes, out):  # type: ignore[no-untyped-def]
     """Add to `out` one 64-bit hash a truth: class, crowd, stated area, and its runs or, without runs, its box.
 
-    The sum over an image's truths does not depend on their order.
+    `areas` and `boxes` come as bits. The sum over an image's truths does not depend on their order.
     """
+    crowd, spans = truths.crowd, truths.spans
     prime = np.uint64(0x9E3779B97F4A7C15)
     for g in range(image.size):
         state = np.uint64(classes[g]) * prime + np.uint64(crowd[g])
@@ -293,6 +377,6 @@ def truth_hashes(image, classes, crowd, areas, boxes, spans, starts, ends, out):
         for k in range(4):
             state = ((state ^ (state >> np.uint64(29))) ^ boxes[g, k]) * prime
         for r in range(spans[g, 0], spans[g, 1]):
-            pair = np.uint64(starts[r]) << np.uint64(32) | np.uint64(ends[r])
+            pair = np.uint64(runs.starts[r]) << np.uint64(32) | np.uint64(runs.ends[r])
             state = ((state ^ (state >> np.uint64(29))) ^ pair) * prime
         out[image[g]] += state ^ (state >> np.uint64(32))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from segeval.kernels.counting.matching import Kinds, Truths
 
 Array = NDArray[Any]
 
@@ -26,27 +29,20 @@ UNMET_COLUMNS: Columns = (("class", np.int32, (), False), ("missed", np.int64, (
 
 
 def kind_rows(
-    kind: Array,
-    target: Array,
-    flags: Array,
-    about: tuple[Array, Array, Array, Array],
-    truth_image: Array,
-    truth_classes: Array,
-    crowd: Array,
-    offsets: Array,
+    found: Kinds, truths: Truths, truth_image: Array, about: tuple[Array, Array, Array, Array]
 ) -> tuple[dict[str, Array], dict[str, Array]]:
     """The rows that diagnosis reads, of one chunk of images.
 
     Parameters
     ----------
-    kind, target, flags
-        What `kernels.matching.examine` returns.
-    about
-        Image, class, score and rank of each detection.
-    truth_image, truth_classes, crowd
+    found
+        What `examine` filled.
+    truths
+        The chunk's truths.
+    truth_image
         Of each truth.
-    offsets
-        Where the truths of each image begin.
+    about
+        Image, class, score and rank of each detection, in sorted order.
 
     Returns
     -------
@@ -56,23 +52,24 @@ def kind_rows(
     unmet
         The truths that no detection is about.
     """
-    kept = kind >= 0
+    met, truth_classes = found.met, truths.classes
+    kept = found.kind >= 0
     image, classes, scores, rank = (column[kept] for column in about)
-    aim = target[kept]
+    aim = found.truth[kept]
     aimed = aim >= 0
-    place = np.where(aimed, aim - offsets[image], -1)
+    place = np.where(aimed, aim - truths.offsets[image], -1)
     at = np.where(aimed, aim, 0)
     blank = np.full(len(aim), -1)
-    free = np.where(aimed, flags[at] & 1 == 0, False) if len(flags) else np.zeros(len(aim), bool)
-    missed = (flags == 0) & (crowd == 0)
+    free = np.where(aimed, met[at] & 1 == 0, False) if len(met) else np.zeros(len(aim), bool)
+    missed = (met == 0) & (truths.crowd == 0)
     return {
         "image": image,
         "class": classes,
         "score": scores,
         "rank": rank,
-        "kind": kind[kept],
+        "kind": found.kind[kept],
         "truth": place,
-        "truth_class": np.where(aimed, truth_classes[at], -1) if len(flags) else blank,
+        "truth_class": np.where(aimed, truth_classes[at], -1) if len(met) else blank,
         "free": free,
     }, {
         "image": truth_image[missed],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,9 @@ from segeval.evidence.rows import Rows, image_digest
 from segeval.metrics.instance.kinds import FLOOR, KIND_COLUMNS, POSITIVE, UNMET_COLUMNS, kind_rows
 from segeval.samples.decoding import BadInstanceError, Runs, Side
 from segeval.samples.pairs import Key, Pair
+
+if TYPE_CHECKING:
+    from segeval.kernels.counting import matching
 
 # Images whose masks are decoded at once: enough to spread the cost of a call, little enough to stay in the cache.
 CHUNK = 128
@@ -73,7 +76,7 @@ def observe_chunk(pairs: Sequence[Pair], terms: Terms, runs: Runs) -> Observed:
                 cursor = side.decode(runs, cursor)
             except BadInstanceError as bad:
                 raise _located(bad, pairs, side, name) from None
-    return _evidence(truth, prediction, terms, runs, len(pairs))
+    return _observed(truth, prediction, terms, runs, len(pairs))
 
 
 def _check(side: Side, masks: bool, prediction: bool) -> None:
@@ -104,108 +107,127 @@ def _located(bad: BadInstanceError, pairs: Sequence[Pair], side: Side, name: str
     return SegevalError(f"{name} {which} {bad.problem}", file=file, key=pair.key, remedy=bad.remedy)
 
 
-def _evidence(truth: Side, prediction: Side, terms: Terms, runs: Runs, images: int) -> Observed:
+def _observed(truth: Side, prediction: Side, terms: Terms, runs: Runs, images: int) -> Observed:
+    """Match the chunk, and gather its rows."""
     from segeval.kernels.counting import matching
 
-    t, p = truth.columns, prediction.columns
-    crowd = t.crowd[truth.rows]
-    stated = t.areas[truth.rows]
-    computed = np.isnan(stated)
-    sizes = truth.pixels if terms.masks else truth.boxes[:, 2] * truth.boxes[:, 3]
-    truth_area = np.where(computed, sizes, stated)
-    boxed = ~np.isnan(prediction.boxes[:, 0])
-    area = prediction.pixels.astype(np.float64)
-    by_box = boxed & (p.boxes_lead if terms.original else not terms.masks)
-    by_box |= boxed & (prediction.kinds == 0)
-    area[by_box] = prediction.boxes[by_box, 2] * prediction.boxes[by_box, 3]
-    scores = p.scores[prediction.rows]
-    sequence = prediction.sorted(prediction.classes, scores, terms.class_agnostic)
-    classes, truth_classes = prediction.classes, truth.classes
-    if terms.class_agnostic:
-        classes, truth_classes = np.zeros_like(classes), np.zeros_like(truth_classes)
-    zero = t.ids[truth.rows] == 0
-    boxes, spans = prediction.geometry(terms.masks)
-    truth_boxes, truth_spans = truth.geometry(terms.masks)
-    rank = np.zeros(len(scores), np.int32)
-    matched, ignored = (np.zeros((len(scores), terms.words), np.uint64) for _ in range(2))
-    most = int(np.diff(truth.offsets).max())
-    matching.match(
-        terms.masks,
-        terms.most,
-        np.minimum(terms.thresholds, HIGHEST_THRESHOLD),
-        terms.ranges,
-        prediction.offsets,
-        truth.offsets,
-        sequence,
-        classes,
-        truth_classes,
-        area,
-        truth_area,
-        crowd,
-        zero if terms.original else np.zeros(len(zero), bool),
-        boxes,
-        truth_boxes,
-        spans,
-        truth_spans,
-        runs.starts,
-        runs.ends,
-        rank,
-        matched,
-        ignored,
-        np.zeros((len(zero), terms.words), np.uint64),
-        np.zeros((len(terms.ranges), len(zero)), np.uint8),
-        np.empty(most, np.int64),
-        np.empty(most, np.float64),
-    )
-    kinds: dict[str, Array] = {}
-    unmet: dict[str, Array] = {}
-    if terms.diagnose:
-        examined = np.full(len(scores), -1, np.int8), np.full(len(scores), -1), np.zeros(len(zero), np.uint8)
-        matching.examine(
-            *(terms.masks, terms.most, FLOOR, POSITIVE, prediction.offsets, truth.offsets, sequence, classes),
-            *(truth_classes, crowd, boxes, truth_boxes, spans, truth_spans, runs.starts, runs.ends),
-            *(np.empty(most, np.int64), np.empty(most, np.float64), *examined),
-        )
-        about = (prediction.image, classes[sequence], scores[sequence], rank)
-        kinds, unmet = kind_rows(*examined, about, truth.image, truth_classes, crowd, truth.offsets)
-    kept: Any = slice(None)
-    beyond = rank < 0
-    if beyond.any():
-        kept = ~beyond
-        sequence = sequence[kept]
-    hashes = np.zeros(images, np.uint64)
-    shape = np.zeros((len(stated), 4)) if terms.masks else truth.boxes
-    bits = (np.ascontiguousarray(a + 0.0).view(np.uint64) for a in (np.where(computed, -1.0, stated), shape))
-    matching.truth_hashes(truth.image, truth.classes, crowd, *bits, truth_spans, runs.starts, runs.ends, hashes)
-
-    def per_image(image: Array) -> Array:
-        return np.bincount(image, minlength=images)
-
+    thresholds = np.minimum(terms.thresholds, HIGHEST_THRESHOLD)
+    limits = matching.Limits(terms.masks, terms.most, thresholds, terms.ranges)
+    sides = _truths(truth, terms), _detections(prediction, terms)
+    chunk = matching.Chunk(limits, *sides, matching.PixelRuns(runs.starts, runs.ends))
+    room = int(np.diff(truth.offsets).max())
+    near = matching.Near(np.empty(room, np.int64), np.empty(room, np.float64))
+    matches = _matched(chunk, near, terms.words)
+    kinds, unmet = _kinds(chunk, near, truth, prediction, matches.rank) if terms.diagnose else ({}, {})
     return Observed(
-        {
-            "image": prediction.image[kept],
-            "class": classes[sequence],
-            "score": scores[sequence],
-            "rank": rank[kept],
-            "matched": matched[kept],
-            "ignored": ignored[kept],
-        },
-        _truth_rows(truth.image, truth_classes, crowd, truth_area, terms.ranges),
-        {
-            "image": np.arange(images),
-            "zero_ids": per_image(truth.image[zero]),
-            "computed_areas": per_image(truth.image[computed]),
-            "boxed_masks": per_image(prediction.image[boxed & (prediction.kinds > 0)]),
-            "beyond": per_image(prediction.image[beyond]),
-        },
-        hashes,
+        _detection_rows(chunk, prediction, matches),
+        _truth_rows(truth.image, chunk.truths, terms.ranges),
+        _notes(truth, prediction, matches.rank, images),
+        _hashes(chunk, truth, images),
         kinds,
         unmet,
     )
 
 
-def _truth_rows(image: Array, classes: Array, crowd: Array, area: Array, ranges: Array) -> dict[str, Array]:
+def _truths(side: Side, terms: Terms) -> matching.Truths:
+    from segeval.kernels.counting.matching import Truths
+
+    stated = side.columns.areas[side.rows]
+    sizes = side.pixels if terms.masks else side.boxes[:, 2] * side.boxes[:, 3]
+    areas = np.where(np.isnan(stated), sizes, stated)
+    classes = np.zeros_like(side.classes) if terms.class_agnostic else side.classes
+    lost = _zero_ids(side) if terms.original else np.zeros(len(stated), bool)
+    return Truths(side.offsets, classes, areas, side.columns.crowd[side.rows], lost, *side.geometry(terms.masks))
+
+
+def _detections(side: Side, terms: Terms) -> matching.Detections:
+    from segeval.kernels.counting.matching import Detections
+
+    boxed = ~np.isnan(side.boxes[:, 0])
+    by_box = boxed & (side.columns.boxes_lead if terms.original else not terms.masks)
+    by_box |= boxed & (side.kinds == 0)
+    areas = side.pixels.astype(np.float64)
+    areas[by_box] = side.boxes[by_box, 2] * side.boxes[by_box, 3]
+    sequence = side.sorted(side.classes, side.columns.scores[side.rows], terms.class_agnostic)
+    classes = np.zeros_like(side.classes) if terms.class_agnostic else side.classes
+    return Detections(side.offsets, sequence, classes, areas, *side.geometry(terms.masks))
+
+
+def _zero_ids(side: Side) -> NDArray[np.bool_]:
+    """Truths of id 0, which the original scorer takes for none."""
+    zero: NDArray[np.bool_] = side.columns.ids[side.rows] == 0
+    return zero
+
+
+def _matched(chunk: matching.Chunk, near: matching.Near, words: int) -> matching.Matches:
+    from segeval.kernels.counting import matching
+
+    size, truths = len(chunk.detections.sequence), len(chunk.truths.classes)
+    rank = np.zeros(size, np.int32)
+    matches = matching.Matches(rank, *(np.zeros((size, words), np.uint64) for _ in range(2)))
+    outside = np.zeros((len(chunk.limits.ranges), truths), np.uint8)
+    matching.match(chunk, near, matching.Claims(np.zeros((truths, words), np.uint64), outside), matches)
+    return matches
+
+
+def _kinds(
+    chunk: matching.Chunk, near: matching.Near, truth: Side, prediction: Side, rank: Array
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """The rows that diagnosis reads."""
+    from segeval.kernels.counting import matching
+
+    sequence, truths = chunk.detections.sequence, chunk.truths
+    size = len(sequence)
+    kinds = matching.Kinds(np.full(size, -1, np.int8), np.full(size, -1), np.zeros(len(truths.classes), np.uint8))
+    matching.examine(chunk, FLOOR, POSITIVE, near, kinds)
+    scores = prediction.columns.scores[prediction.rows]
+    about = (prediction.image, chunk.detections.classes[sequence], scores[sequence], rank)
+    return kind_rows(kinds, truths, truth.image, about)
+
+
+def _detection_rows(chunk: matching.Chunk, side: Side, matches: matching.Matches) -> dict[str, Array]:
+    """The detections that count, in sorted order."""
+    beyond = matches.rank < 0
+    kept: Any = ~beyond if beyond.any() else slice(None)
+    sequence = chunk.detections.sequence[kept]
+    return {
+        "image": side.image[kept],
+        "class": chunk.detections.classes[sequence],
+        "score": side.columns.scores[side.rows][sequence],
+        **{name: column[kept] for name, column in matches._asdict().items()},
+    }
+
+
+def _notes(truth: Side, prediction: Side, rank: Array, images: int) -> dict[str, Array]:
+    """How many of each image are worth a caution."""
+    boxed_masks = ~np.isnan(prediction.boxes[:, 0]) & (prediction.kinds > 0)
+    counted = {
+        "zero_ids": truth.image[_zero_ids(truth)],
+        "computed_areas": truth.image[np.isnan(truth.columns.areas[truth.rows])],
+        "boxed_masks": prediction.image[boxed_masks],
+        "beyond": prediction.image[rank < 0],
+    }
+    per_image = {name: np.bincount(image, minlength=images) for name, image in counted.items()}
+    return {"image": np.arange(images), **per_image}
+
+
+def _hashes(chunk: matching.Chunk, side: Side, images: int) -> NDArray[np.uint64]:
+    """For each image the sum of its truths' hashes."""
+    from segeval.kernels.counting import matching
+
+    stated = side.columns.areas[side.rows]
+    shape = np.zeros((len(stated), 4)) if chunk.limits.masks else side.boxes
+    areas, boxes = (
+        np.ascontiguousarray(a + 0.0).view(np.uint64) for a in (np.where(np.isnan(stated), -1.0, stated), shape)
+    )
+    hashes = np.zeros(images, np.uint64)
+    matching.truth_hashes(chunk.truths, chunk.runs, side.image, side.classes, areas, boxes, hashes)
+    return hashes
+
+
+def _truth_rows(image: Array, truths: matching.Truths, ranges: Array) -> dict[str, Array]:
     """How many truths of each image and class are to be found in each area range."""
+    classes, crowd, area = truths.classes, truths.crowd, truths.areas
     inside = (area[:, None] >= ranges[:, 0]) & (area[:, None] <= ranges[:, 1]) & (crowd[:, None] == 0)
     fresh = np.ones(len(image), bool)
     fresh[1:] = (image[1:] != image[:-1]) | (classes[1:] != classes[:-1])

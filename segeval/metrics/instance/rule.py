@@ -158,11 +158,11 @@ class InstanceAP(Metric):
         firsts: list[int] = []
         most = CHUNK if terms.masks else 4 * CHUNK
         for chunk in _chunks((_ready(pair) for pair in pairs), most):
-            evidence = observe_chunk(chunk, terms, runs)
-            digests.append(image_digests([(p.key, p.truth.height, p.truth.width) for p in chunk], evidence.hashes))
+            observed = observe_chunk(chunk, terms, runs)
+            digests.append(image_digests([(p.key, p.truth.height, p.truth.width) for p in chunk], observed.hashes))
             firsts.append(len(keys))
             keys.extend(pair.key for pair in chunk)
-            chunks.append(evidence)
+            chunks.append(observed)
         label = "inferred" if self.taxonomy is None else self.taxonomy.label()
         choices = [("classes", label), *self.observing(), *([("diagnose", "yes")] if self.diagnose else [])]
         rule = Signature.of("instance", choices).format()
