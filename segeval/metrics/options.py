@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import Any
 
 from segeval.errors import SegevalError
@@ -101,7 +101,17 @@ def rule_from_dict(kind: type, data: Mapping[str, Any]) -> Any:
     values = {name: tuples(value) for name, value in data.items() if name in known}
     if values.get("taxonomy") is not None:
         values["taxonomy"] = Taxonomy.from_dict(data["taxonomy"])
+    for f in fields(kind):
+        if f.name in values and not _fits(values[f.name], f.default):
+            raise SegevalError(f"the saved rule's {f.name} is {values[f.name]!r:.60}", remedy="score again")
     return kind(**values)
+
+
+def _fits(value: Any, default: Any) -> bool:
+    """Whether a saved value is of the kind of a field's default; one of None may be anything."""
+    if value is None or default is None or default is MISSING:
+        return True
+    return type(value) is type(default) or (isinstance(default, float) and type(value) is int)
 
 
 __all__ = [

@@ -20,9 +20,9 @@ from segeval.evidence.tally import Tally
 from segeval.evidence.tally_files import DAMAGE
 from segeval.results import tables
 from segeval.results.figures import FRACTION, Figure
-from segeval.results.result_tables import COLUMNS, class_table, exact_table, headline_table, interval_table
+from segeval.results.result_tables import class_table, exact_table, headline_table, interval_table
 from segeval.results.signature import Signature
-from segeval.results.stored import bounds, check_figures, plain, undefined
+from segeval.results.stored import DamagedRunError, bounds, check_run, plain, undefined
 from segeval.results.tables import Table
 from segeval.samples.taxonomy import Taxonomy
 from segeval.storage.files import write_atomic
@@ -233,24 +233,32 @@ class Result:
             If a file is absent, truncated, or of a newer version.
         """
         path = Path(folder) / "result.json"
+        data = _read_json(path)
+        if not isinstance(data, dict) or not isinstance(data.get("format"), int):
+            raise SegevalError("is not a saved run", file=path, remedy="give a folder made by score --out")
+        if data["format"] > FORMAT:
+            raise SegevalError(
+                f"run format {data['format']} is newer than this segeval reads ({FORMAT})",
+                file=path,
+                remedy="upgrade segeval",
+            )
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-            if not isinstance(data, dict) or "format" not in data:
-                raise SegevalError("is not a saved run", file=path, remedy="give a folder made by score --out")
-            if data["format"] > FORMAT:
-                raise SegevalError(
-                    f"run format {data['format']} is newer than this segeval reads ({FORMAT})",
-                    file=path,
-                    remedy="upgrade segeval",
-                )
-            return _restore(cls, data, Path(folder))
-        except FileNotFoundError:
-            raise SegevalError("no saved run here", file=path, remedy="give a folder made by score --out") from None
-        except OSError as error:
-            raise SegevalError(f"can't be read ({error.strerror})", file=path, remedy="check the folder") from None
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-            detail = str(error) if isinstance(error, json.JSONDecodeError) else type(error).__name__
-            raise SegevalError(f"damaged run ({detail})", file=path, remedy="score again") from None
+            check_run(data)
+        except DamagedRunError as error:
+            raise SegevalError(f"damaged run ({error})", file=path, remedy="score again") from None
+        return _restore(cls, data, Path(folder))
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SegevalError("no saved run here", file=path, remedy="give a folder made by score --out") from None
+    except OSError as error:
+        raise SegevalError(f"can't be read ({error.strerror})", file=path, remedy="check the folder") from None
+    except (ValueError, RecursionError) as error:  # no JSON, no UTF-8, a number of thousands of digits, deep nesting
+        detail = " ".join(str(error).split())[:100]
+        raise SegevalError(f"damaged run ({detail})", file=path, remedy="score again") from None
 
 
 def _restore(cls: type[Result], data: dict[str, Any], folder: Path) -> Result:
@@ -270,7 +278,6 @@ def _restore(cls: type[Result], data: dict[str, Any], folder: Path) -> Result:
             file=folder / "result.json",
             remedy="score again",
         )
-    check_figures(data, COLUMNS)
     return cls(
         task=data["task"],
         signature=Signature.parse(data["signature"]),

@@ -10,13 +10,6 @@ from segeval.results.figures import Figure
 from segeval.results.signature import Signature
 from segeval.results.tables import Table, exact
 
-# The per-class figures that a saved run must hold.
-COLUMNS = {
-    "semantic": ("IoU", "Acc", "Dice", "precision", "recall"),
-    "panoptic": ("PQ", "SQ", "RQ", "tp", "fp", "fn"),
-    "instance": ("AP", "AP50", "AP75"),
-}
-
 
 class Shown(Protocol):
     """What the tables show of a result."""

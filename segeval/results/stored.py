@@ -15,22 +15,80 @@ def bounds(pair: list[float | None]) -> tuple[float, float]:
     return low, high
 
 
-def check_figures(data: dict[str, Any], columns: Mapping[str, tuple[str, ...]]) -> None:
-    """Refuse a saved run whose figures are incomplete or no numbers, before anything is made of them."""
-    panoptic = data["task"] == "panoptic"
-    needed = {"id", "name", *columns.get(data["task"], ())} | ({"isthing"} if panoptic else set())
-    heads = {n + tail for n in ("PQ", "SQ", "RQ") for tail in ("", "_th", "_st")} if panoptic else set()
-    if "shard" in data["provenance"]:  # rows, and no figures yet
-        heads = set()
-    for row, names in ((data["values"], heads), *((row, needed) for row in data["per_class"])):
-        if names - set(row):
-            raise KeyError(min(names - set(row)))
-        for name, value in row.items():
-            if name != "name" and not isinstance(value, (int, float, type(None))):
-                raise TypeError(name)
-    texts = [w[k] for w in data["warnings"] for k in ("code", "message")]
-    if not all(isinstance(text, str) for text in texts):
-        raise TypeError("warnings")
+class DamagedRunError(Exception):
+    """What is wrong with a saved run; `str` names the field."""
+
+
+def check_run(data: Mapping[str, Any]) -> None:
+    """Refuse a saved run whose fields are absent or of other types, before anything is made of them.
+
+    Raises
+    ------
+    DamagedRunError
+        Naming the field.
+    """
+    for name, kind in _FIELDS.items():
+        if name not in data:
+            raise DamagedRunError(f"no {name!r}")
+        if not isinstance(data[name], kind) or isinstance(data[name], bool):
+            raise DamagedRunError(f"{name!r} is a {type(data[name]).__name__}")
+    if not 0 <= data["images"] <= MOST_IMAGES:
+        raise DamagedRunError(f"'images' is {data['images']}")
+    for caution in data["warnings"]:
+        if not isinstance(caution, dict) or not all(isinstance(caution.get(k), str) for k in ("code", "message")):
+            raise DamagedRunError("'warnings' hold something else")
+    for name, pair in data["intervals"].items():
+        _require_pair(name, pair)
+    _require_numbers("values", data["values"])
+    for row in data["per_class"]:
+        if not isinstance(row, dict) or not {"id", "name"} <= set(row):
+            raise DamagedRunError("a class without 'id' or 'name'")
+        _require_numbers("per_class", {k: v for k, v in row.items() if k != "name"})
+        if type(row["id"]) is not int or not isinstance(row["name"], str):
+            raise DamagedRunError(f"the class {row['id']!r:.40}")
+    for row in data.get("class_intervals", ()):
+        if not isinstance(row, dict) or "id" not in row:
+            raise DamagedRunError("'class_intervals' hold something else")
+        for name, pair in row.items():
+            if name != "id":
+                _require_pair(name, pair)
+    if data["confusion"] is not None:
+        _require_matrix(data["confusion"])
+
+
+MOST_IMAGES = 2**53
+
+_FIELDS: dict[str, Any] = {
+    "task": str,
+    "signature": str,
+    "images": int,
+    "values": dict,
+    "per_class": list,
+    "warnings": list,
+    "intervals": dict,
+    "confusion": (list, type(None)),
+    "rule": dict,
+    "provenance": dict,
+    "saved": list,
+}
+
+
+def _require_numbers(name: str, row: Mapping[str, Any]) -> None:
+    for figure, value in row.items():
+        if not isinstance(value, (int, float, type(None))):
+            raise DamagedRunError(f"{figure!r} in {name!r} is a {type(value).__name__}")
+
+
+def _require_pair(name: str, pair: Any) -> None:
+    if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(v, (int, float, type(None))) for v in pair):
+        raise DamagedRunError(f"the interval of {name!r} is no pair of numbers")
+
+
+def _require_matrix(rows: list[Any]) -> None:
+    for row in rows:
+        whole = isinstance(row, list) and all(type(v) is int and 0 <= v < 2**63 for v in row)
+        if not whole or len(row) != len(rows) + 1:
+            raise DamagedRunError("'confusion' is no matrix of counts")
 
 
 def undefined(row: Mapping[str, Any]) -> dict[str, Any]:

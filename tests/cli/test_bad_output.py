@@ -68,20 +68,32 @@ def test_saved_runs(capsys: Capsys, tmp_path: Path) -> None:
     segeval(capsys, *words, "--out", run)
     refused(segeval(capsys, "show", tmp_path / "nowhere"), "no saved run here; give a folder made by score --out")
     tally, result = (run / "tally.npz").read_bytes(), (run / "result.json").read_text()
+
+    def with_(**changes: object) -> bytes:
+        return json.dumps(json.loads(result) | changes).encode()
+
     for name, data, message in (
         ("tally.npz", tally[:-30], "tally.npz: damaged tally"),
         ("tally.npz", GOOD, "tally.npz: damaged tally"),
         ("tally.npz", npz(head=np.frombuffer(b'{"format": 99}', np.uint8)), "tally format 99 is newer"),
         ("result.json", b"{", "result.json: damaged run"),
         ("result.json", b"[]", "is not a saved run"),
-        ("result.json", b'{"format": 1}', "damaged run (KeyError)"),
+        ("result.json", b'{"format": 1}', "damaged run (no 'task')"),
         (
             "result.json",
             json.dumps(json.loads(result) | {"images": float("inf")}).encode(),
-            "damaged run (OverflowError)",
+            "damaged run ('images' is a float)",
         ),
-        ("result.json", json.dumps(json.loads(result) | {"values": {"mIoU": []}}).encode(), "damaged run (TypeError)"),
-        ("result.json", json.dumps(json.loads(result) | {"per_class": [{"id": 0}]}).encode(), "damaged run (KeyError)"),
+        (
+            "result.json",
+            json.dumps(json.loads(result) | {"values": {"mIoU": []}}).encode(),
+            "damaged run ('mIoU' in 'values' is a list)",
+        ),
+        (
+            "result.json",
+            json.dumps(json.loads(result) | {"per_class": [{"id": 0}]}).encode(),
+            "damaged run (a class without 'id' or 'name')",
+        ),
         ("result.json", b'{"format": 99}', "run format 99 is newer than this segeval reads (1); upgrade"),
         (
             "result.json",
