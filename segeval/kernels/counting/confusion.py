@@ -28,15 +28,6 @@ _NONE = np.uint64(0)
 
 
 @kernel
-def _mark(table: Any, seen: Any) -> Any:
-    for word in range(seen.size):
-        bits = _NONE
-        for k in range(64):
-            bits |= np.uint64(table[word * 64 + k] != 0) << np.uint64(k)
-        seen[word] = bits
-
-
-@kernel
 def _count(truth: Any, prediction: Any, table: Any, seen: Any) -> Any:
     # Calls between kernels count references to the arrays, which costs more than the counting: hence one function.
     n = truth.size
@@ -127,43 +118,6 @@ def _rows(truth: Any, prediction: Any, table: Any) -> Any:
     seen = np.zeros(1024, np.uint64)
     _count(truth, prediction, table, seen)
     return _take(table, seen)
-
-
-@kernel
-def _rows_of_table(table: Any) -> Any:
-    seen = np.zeros(1024, np.uint64)
-    _mark(table, seen)
-    return _take(table, seen)
-
-
-def count_u8(truth: NDArray[np.uint8], prediction: NDArray[np.uint8], table: NDArray[Any]) -> None:
-    """Add the pixels of two label maps to a table.
-
-    Parameters
-    ----------
-    truth, prediction
-        uint8, of one length, C-contiguous.
-    table
-        int64 or int32 of 65,536 entries; entry `truth << 8 | prediction` grows by the pixels that bear both labels.
-    """
-    _count(truth.reshape(-1), prediction.reshape(-1), table, np.zeros(1024, np.uint64))
-
-
-def nonzero_u8(table: NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64]]:
-    """Take the counted pairs out of a table, which is all zero afterwards.
-
-    Parameters
-    ----------
-    table
-        int64 or int32 of 65,536 entries, as :func:`count_u8` fills it.
-
-    Returns
-    -------
-    truth, prediction, pixels
-        One entry per pair of labels that occurs, sorted by (truth, prediction).
-    """
-    rows: tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64]] = _rows_of_table(table)
-    return rows
 
 
 def scratch_table() -> NDArray[np.int64]:
