@@ -17,10 +17,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
-from segeval import Accumulator, Result
+from segeval import Accumulator, Interval, Result, with_intervals
 from segeval.losses import CrossEntropyLoss
-from segeval.statistics.intervals import with_intervals
-from segeval.statistics.resampling import Interval
 
 NAMES = ["ground", "red", "green", "blue"]
 

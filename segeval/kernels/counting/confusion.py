@@ -28,6 +28,15 @@ _NONE = np.uint64(0)
 
 
 @kernel
+def _mark(table: Any, seen: Any) -> Any:
+    for word in range(seen.size):
+        bits = _NONE
+        for k in range(64):
+            bits |= np.uint64(table[word * 64 + k] != 0) << np.uint64(k)
+        seen[word] = bits
+
+
+@kernel
 def _count(truth: Any, prediction: Any, table: Any, seen: Any) -> Any:
     # Calls between kernels count references to the arrays, which costs more than the counting: hence one function.
     n = truth.size
