@@ -205,14 +205,13 @@ def pair_up(
     mine, theirs = _names(truth, left), _names(prediction, right)
     alike = _told_apart(truth, prediction, left, right)
     if not pairs and left and right:
-        raise SegevalError(
+        text = (
             f"no image has both a truth and a prediction: truth has {_listed(mine)}, prediction has {_listed(theirs)}"
-            f"{alike}{_left_out(truth, 'truth')}{_left_out(prediction, 'prediction')}",
-            file=prediction_path,
-            remedy=_one_folder(truth, truth_path)
-            or _one_folder(prediction, prediction_path)
-            or ("write image ids" if truth.by_id and prediction.by_id else "name predictions") + " as their truth",
         )
+        text += alike + _left_out(truth, "truth") + _left_out(prediction, "prediction")
+        folder = _one_folder(truth, truth_path) or _one_folder(prediction, prediction_path)
+        same = "write image ids" if truth.by_id and prediction.by_id else "name predictions"
+        raise SegevalError(text, file=prediction_path, remedy=folder or f"{same} as their truth")
     if left:
         text = f"{len(left)} of {len(truth.keys())} images have no prediction: {_listed(mine)}"
         if missing == "error":

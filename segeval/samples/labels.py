@@ -102,13 +102,10 @@ def as_labels(
     if array.dtype.kind == "b":
         array = array.view(np.uint8) if array.flags.c_contiguous else array.astype(np.uint8)
     if array.dtype.itemsize >= 4 and (high := int(array.max())) > LARGEST_LABEL:
-        large = array > LARGEST_LABEL
-        four_bytes = array.dtype.kind == "u" and array.dtype.itemsize == 4
-        if not (signed and four_bytes) or (array[large] != ALL_ONES).any():
-            raise SegevalError(
-                f"{what} holds the label {high}", file=file, key=key, remedy=f"use ids up to {LARGEST_LABEL}"
-            )
-        array = np.where(large, np.uint32(_ALL_ONES_STORED), array)
+        if not signed or array.dtype.str[1:] != "u4" or (array[array > LARGEST_LABEL] != ALL_ONES).any():
+            remedy = f"use ids up to {LARGEST_LABEL}"
+            raise SegevalError(f"{what} holds the label {high}", file=file, key=key, remedy=remedy)
+        array = np.where(array == ALL_ONES, np.uint32(_ALL_ONES_STORED), array)
     if array.dtype.kind == "i" and (low := int(array.min())) < 0:
         if not signed or low < -MOST_NEGATIVE:
             remedy = f"use labels from {-MOST_NEGATIVE} on" if signed else "write 0 there, or leave the segment out"
