@@ -276,6 +276,10 @@ REFUSED: dict[str, tuple[Callable[[Path], Any], str]] = {
                "holds samples of 5, 6, 5 bits; give all samples of a pixel one depth"),
     "YCbCr": (lambda p: p.write_bytes(tiff_bytes(LABELS, photometric=6, tags={530: (3, [2, 2])})),
               "holds subsampled colours (YCbCr); save class ids"),
+    "JPEG colours": (
+        lambda p: Image.fromarray(np.stack([LABELS] * 3, -1)).save(p, compression="jpeg"),
+        "holds colours that JPEG has changed; save class ids",
+    ),
     "mask only": (changed(254, 4), "holds no image at full size"),
     "cut": (lambda p: p.write_bytes(tiff_bytes(LABELS, tags={279: (4, 10**6)})),
             "can't be read as .tif (strip 0 reaches 999"),

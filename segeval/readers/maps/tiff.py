@@ -189,7 +189,7 @@ def _layout(page: TiffPage, path: Path) -> Layout:
     values = max(height * width, rows * columns) * samples
     if values > most_pixels():
         raise refuse(
-            f"declares {width}x{height} pixels of {samples} values (limit {most_pixels()})",
+            f"declares {width}x{height} pixels{f' of {samples} values' * (samples > 1)} (limit {most_pixels()})",
             f"if that is meant, set the environment variable SEGEVAL_MAX_PIXELS={values}",
         )
     coding = _coding(page, 1 if separate else samples, path)
@@ -232,7 +232,9 @@ def _coding(page: TiffPage, samples: int, path: Path) -> Coding:
         raise refuse(f"has the predictor {predictor} over {kind}{bits}", "save it without a predictor")
     if predictor != 1 and bits not in (8, 16, 32, 64):
         raise refuse(f"has a predictor over {bits} bits", "save it without a predictor")
-    if page.photometric == 6 and page.subsampling not in (None, (1, 1)) and compression != JPEG:
+    if compression == JPEG and page.samplesperpixel > 1:
+        raise refuse("holds colours that JPEG has changed", "save class ids, one sample a pixel, without loss")
+    if page.photometric == 6 and page.subsampling not in (None, (1, 1)):
         raise refuse("holds subsampled colours (YCbCr)", "save class ids, one sample a pixel")
     if compression in FAX and bits != 1:
         raise refuse(f"holds {bits} bits a sample under a fax coding of 1", AGAIN)
