@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from segeval import SegevalError, score
+from segeval.checking.checking import check
+from segeval.conversion import convert
 from segeval.readers.maps import tiff
 from segeval.readers.maps.labels import read_labels
 from segeval.readers.protocol import Notes
@@ -355,3 +357,20 @@ def test_damage_is_refused_or_decoded(tmp_path: Path) -> None:
         except SegevalError as error:
             refusal = error
         assert refusal is None or (refusal.remedy and "\n" not in str(refusal))
+
+
+@pytest.mark.parametrize("task", ["semantic", "instance", "panoptic"])
+def test_every_way_to_read_tells(tmp_path: Path, task: str) -> None:
+    for side in ("gt", "pred"):
+        written(tmp_path / side, tiff_bytes(LABELS, tags={274: (3, 6)}))
+    gt, pred = tmp_path / "gt", tmp_path / "pred"
+    wanted = [f"{side}: the Orientation tag (6) is not applied" for side in ("truth", "prediction")]
+    found = [w.message for w in score(pred, gt, task=task).warnings if w.code == "tiff-orientation"]
+    assert [message.partition(":")[0] for message in found] == ["truth", "prediction"]
+    assert all(message.startswith(start) for message, start in zip(found, wanted, strict=True))
+    told = [f.message for f in check(pred, gt, task=task).findings if f.code == "tiff-orientation"]
+    assert told == found
+    form = {"semantic": "labels", "instance": "instance-ids", "panoptic": "panoptic-coded"}[task]
+    to = "coco-instances" if task == "instance" else "semantic"
+    done = convert(gt, tmp_path / "out", to=to, source_form=form)
+    assert [c.message.partition(":")[0] for c in done.cautions if c.code == "tiff-orientation"] == ["source"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import tracemalloc
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -173,3 +174,11 @@ def test_other_rules_get_whole_maps(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     ids = saved(tmp_path / "ids", TRUTH, how=LAYOUTS["tiles"])
     for task in ("instance", "panoptic"):
         assert score(ids, ids, task=task).images == 1
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_in_an_archive_the_map_is_whole_and_the_score_the_same(tmp_path: Path) -> None:
+    pred, gt = saved(tmp_path / "pred", GUESS, how={}), saved(tmp_path / "gt", TRUTH, how=LAYOUTS["tiles"])
+    with zipfile.ZipFile(tmp_path / "gt.zip", "w") as archive:
+        archive.write(gt / "a.tif", "a.tif")
+    assert said(score(pred, tmp_path / "gt.zip", task="semantic")) == said(score(pred, gt, task="semantic"))
