@@ -74,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help()
         return USAGE
     args.argv = words
-    _mute_pillow()
+    _mute_decoders()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names may hold what a terminal's encoding lacks
             stream.reconfigure(errors="backslashreplace")
@@ -133,10 +133,11 @@ def _drop_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _mute_pillow() -> None:
-    """What it would print about a damaged file; the error says it in our one line."""
+def _mute_decoders() -> None:
+    """What Pillow and tifffile would print about a damaged file; the error says it in our one line."""
     warnings.filterwarnings("ignore", module=r"PIL\.")
-    logging.getLogger("PIL").addHandler(logging.NullHandler())
+    for name in ("PIL", "tifffile"):
+        logging.getLogger(name).addHandler(logging.NullHandler())
 
 
 __all__ = ["COMMANDS", "main", "parser_for"]

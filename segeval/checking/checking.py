@@ -18,6 +18,7 @@ from segeval.metrics.metric import Metric
 from segeval.metrics.panoptic.rule import PanopticQuality
 from segeval.metrics.semantic.rule import SemanticIoU
 from segeval.readers.fetching import task_at
+from segeval.readers.pairing import PairedSource
 from segeval.readers.protocol import Source
 from segeval.readers.reading import Place, Reading, takes_reading
 from segeval.results.result import Result
@@ -37,7 +38,10 @@ CHECKS: tuple[tuple[type[Metric], Checks], ...] = (
 )
 
 # Cautions that are no reason for a second look.
-_NOTES = ("void-by-default", "classes-inferred", "things-inferred", "one-class", "area-computed")
+_NOTES = (
+    *("void-by-default", "classes-inferred", "things-inferred", "one-class", "area-computed"),
+    *("files-left-out", "tiff-overviews"),
+)
 
 _TITLES = {"error": "errors: score would stop", "warning": "warnings", "note": "notes"}
 
@@ -141,7 +145,7 @@ def check(
     if not keys:
         found.refuse("input ", SegevalError("no image to score", remedy="check the folders, or --missing"))
     seen, tally = _look(source, rule, keys, found, workers, progress)
-    cautions: list[Caution] = list(source.cautions)
+    cautions: list[Caution] = [*source.cautions, *source.notes(getattr(rule, "void_values", ()))]
     result: Result | None = None
     if tally is not None:
         try:
@@ -165,7 +169,7 @@ def _checks(rule: Metric) -> Checks:
     return next((checks for kind, checks in CHECKS if isinstance(rule, kind)), none)
 
 
-def _opened(reading: Reading, task: str, options: dict[str, Any], found: _Found) -> tuple[Source, Metric] | None:
+def _opened(reading: Reading, task: str, options: dict[str, Any], found: _Found) -> tuple[PairedSource, Metric] | None:
     """Source and rule; where the pairing fails, those of the pairs that there are."""
     try:
         return open_data(reading, task, options)

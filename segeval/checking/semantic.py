@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from segeval.checking.finding import Checks, Finding, Seen, listed, of_kind, share, shift_between, sizes
 from segeval.errors import SegevalError
+from segeval.metrics.semantic.counting import Columns, count_blocks, in_blocks
 from segeval.metrics.semantic.rule import SemanticIoU
 from segeval.results.result import Result
 from segeval.samples.labels import NOTHING
@@ -30,6 +31,12 @@ def look(pair: Pair, rule: SemanticIoU) -> Iterator[tuple[tuple[Any, ...], int]]
     """Sizes, the values of each side, and the pixels of each pair of values where the sizes agree."""
     from segeval.kernels.counting import confusion
 
+    if in_blocks(pair):
+        with suppress(SegevalError):  # which the rule will say
+            counted = count_blocks(pair)
+            yield ("size", *counted.shape[::-1]), 1
+            yield from _joint(counted[2:5])
+        return
     maps: dict[str, NDArray[Any]] = {}
     for side in ("truth", "prediction"):
         with suppress(SegevalError):
@@ -37,17 +44,21 @@ def look(pair: Pair, rule: SemanticIoU) -> Iterator[tuple[tuple[Any, ...], int]]
     if "truth" in maps:
         yield ("size", maps["truth"].shape[1], maps["truth"].shape[0]), 1
     if len(maps) == 2 and maps["truth"].shape == maps["prediction"].shape:
-        rows = confusion.confusion_rows_any(maps["truth"].ravel(), maps["prediction"].ravel())
-        for truth, prediction, pixels in zip(*(column.tolist() for column in rows), strict=True):
-            yield ("joint", truth, prediction), pixels
-            yield ("truth", truth), pixels
-            if prediction != NOTHING:
-                yield ("prediction", prediction), pixels
+        yield from _joint(confusion.confusion_rows_any(maps["truth"].ravel(), maps["prediction"].ravel()))
         return
     for side, labels in maps.items():
         values, counts = np.unique(labels, return_counts=True)
         for value, count in zip(values.tolist(), counts.tolist(), strict=True):
             yield (side, value), count
+
+
+def _joint(rows: Columns) -> Iterator[tuple[tuple[Any, ...], int]]:
+    """The pairs of values of an image, and those of each side."""
+    for truth, prediction, pixels in zip(*(column.tolist() for column in rows), strict=True):
+        yield ("joint", truth, prediction), pixels
+        yield ("truth", truth), pixels
+        if prediction != NOTHING:
+            yield ("prediction", prediction), pixels
 
 
 def explain(seen: Seen, rule: SemanticIoU, result: Result | None) -> Iterator[Finding]:

@@ -19,6 +19,7 @@ from segeval.errors import Caution, SegevalError
 from segeval.readers.classes import given_classes
 from segeval.readers.formats import FORMATS, format_of
 from segeval.readers.maps.labels import LabelFolder
+from segeval.readers.pairing import notes_of
 from segeval.readers.reading import Classes, Place
 from segeval.samples.pairs import Key
 from segeval.storage.files import require_writable
@@ -167,6 +168,7 @@ def convert(
     counts, listed, rows = _run(steps, workers, progress)
     target.finish(listed, rows)
     notes = [Caution(code, text.format(counts[code])) for code, text in COUNTED.items() if counts[code]]
+    notes += notes_of(source.reader, "source", source.void, "--from-void")
     return Conversion(source.form, form, len(listed), target.json or target.out, (*source.cautions, *notes))
 
 

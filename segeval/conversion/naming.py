@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from segeval.conversion.sources import ConversionSource
 from segeval.errors import SegevalError
 from segeval.readers.coco.tables import file_stem
-from segeval.readers.pairing import plain_name
+from segeval.readers.listing import plain_name
 from segeval.samples.pairs import Key
 
 

@@ -74,13 +74,17 @@ def _instance_maps(side: Side) -> Reader:
     return InstanceFolder.open(side.path, side.name, OBJECT if side.taxonomy is None else side.taxonomy, side.suffix)
 
 
+_MAPS = "PNG, NPY, NPZ, TIFF, BMP, GIF, WebP"
+
 # A new format is a line here; where it is to be recognised, `segeval.readers.recognition` tells it from the others.
 FORMATS: dict[str, Format] = {
-    "labels": Format("semantic", "label maps, one class id a pixel (PNG, NPY, NPZ, TIFF)", reader=_labels),
+    "labels": Format(
+        "semantic", "label maps, one class id a pixel (PNG, NPY, NPZ, TIFF, BMP, GIF, WebP, JPEG)", reader=_labels
+    ),
     "coco-panoptic": Format("panoptic", "COCO panoptic JSON with its folder of RGB PNGs", reader=_coco_panoptic),
     "panoptic-coded": Format(
         "panoptic",
-        "maps of class * 1000 + instance (PNG, NPY, NPZ, TIFF)",
+        f"maps of class * 1000 + instance ({_MAPS})",
         reader=_panoptic_coded,
     ),
     "panoptic-channels": Format(
@@ -89,7 +93,9 @@ FORMATS: dict[str, Format] = {
     "coco-instances": Format("instance", "COCO instances JSON", reader=_coco_instances, only="truth"),
     "coco-results": Format("instance", "COCO results JSON", reader=_coco_results, only="prediction"),
     "instance-ids": Format(
-        "instance", "maps of instance ids, or class * 1000 + instance (PNG, NPY, TIFF)", reader=_instance_maps
+        "instance",
+        f"maps of instance ids, or class * 1000 + instance ({_MAPS})",
+        reader=_instance_maps,
     ),
     "instance-npz": Format("instance", "NPZ files with masks or rle, labels and scores", reader=_instance_maps),
 }

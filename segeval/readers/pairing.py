@@ -2,199 +2,126 @@
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from segeval.errors import Caution, SegevalError
-from segeval.readers.protocol import Reader
+from segeval.readers.listing import composed, frame_name, look_alike, plain_name
+from segeval.readers.protocol import Notes, Reader
 from segeval.samples.pairs import Key, Pair
 from segeval.samples.taxonomy import Taxonomy
 
 MISSING = ("error", "skip", "empty")
 
-# What data sets and models add to an image's name. Longest first, so that one pass takes the whole of it.
-SUFFIXES = tuple(
-    sorted(
-        (
-            *(
-                f"_gt{kind}_{what}"
-                for kind in ("Fine", "Coarse")
-                for what in ("labelIds", "labelTrainIds", "instanceIds")
-            ),
-            *("_gtFine_panoptic", "_gtFine_instanceTrainIds", "_gtFine", "_gtCoarse", "_leftImg8bit", "_camera"),
-            *("_labelIds", "_labelTrainIds", "_trainIds", "_instanceIds", "_panoptic", "_semantic", "_instance"),
-            *("_labels", "_label", "_masks", "_mask", "_seg", "_segmentation", "_gt", "_pred", "_prediction", "_L"),
-        ),
-        key=len,
-        reverse=True,
-    )
-)
-_CITYSCAPES = re.compile(r"^([^/]*_\d{6}_\d{6})_")
-
-# Of several files for one image, the one that a task means.
-PREFERRED = {"semantic": "_labelIds", "panoptic": "_instanceIds", "instance": "_instanceIds"}
-
-# Cityscapes keeps pictures of its labels beside them.
-_NOT_LABELS = ("_color", "_gtFine_color", "_gtCoarse_color")
-
-
-def is_hidden(name: str) -> bool:
-    """Files that systems leave in every folder."""
-    return name.startswith(".") or name.lower() in ("thumbs.db", "desktop.ini", "__macosx")
-
-
-def plain_name(name: str) -> str:
-    """A relative path without the suffixes that data sets add: ``a/b_gtFine_labelIds`` is ``a/b``."""
-    folder, slash, last = name.rpartition("/")
-    if found := _CITYSCAPES.match(last):
-        return folder + slash + found.group(1)
-    changed = last.endswith(SUFFIXES)
-    while changed:
-        changed = False
-        for suffix in SUFFIXES:
-            if last.endswith(suffix) and len(last) > len(suffix):
-                last, changed = last[: -len(suffix)], True
-                break
-    return folder + slash + last
-
-
-def list_files(root: Path, extensions: Sequence[str], task: str, suffix: str = "") -> dict[str, Path]:
-    """The files of a folder and its subfolders by relative path without extension.
-
-    Parameters
-    ----------
-    root
-        A folder, or one file.
-    extensions
-        What counts, in lower case with the dot.
-    task
-        Says which of several files of an image is meant.
-    suffix
-        Keep only names that end so.
-
-    Raises
-    ------
-    SegevalError
-        If the folder can't be read, holds nothing that counts, or holds two files for one key.
-    """
-    if root.is_file():
-        return {root.stem: root}
-    found: dict[str, Path] = {}
-    others = 0
-
-    def refuse(error: OSError) -> None:
-        reason = (error.strerror or str(error)).lower()
-        raise SegevalError(
-            f"can't be read ({reason})", file=error.filename, remedy="check the path and its permissions"
-        )
-
-    for folder, folders, names in os.walk(root, onerror=refuse, followlinks=True):
-        here = Path(folder)
-        folders[:] = sorted(f for f in folders if not is_hidden(f) and not _leads_up(here / f))
-        for name in sorted(names):
-            stem, extension = os.path.splitext(name)
-            if is_hidden(name) or extension.lower() not in extensions:
-                others += not is_hidden(name)
-                continue
-            if stem.endswith(_NOT_LABELS) or (suffix and not stem.endswith(suffix)):
-                continue
-            path = here / name
-            key = path.relative_to(root).with_suffix("").as_posix() if folder != str(root) else stem
-            if key in found:
-                raise SegevalError(
-                    f"two files for one image: {found[key].name} and {name}",
-                    file=root,
-                    key=key,
-                    remedy="remove one of them",
-                )
-            found[key] = path
-    if not found:
-        beside = f"; it holds {others} other files" if others else ", it is empty" if not suffix else ""
-        wanted = ", ".join(extensions) + (f" named *{suffix}" if suffix else "")
-        raise SegevalError(
-            f"no {wanted} in this folder{beside}", file=root, remedy="give the folder that holds the label files"
-        )
-    return _preferred(found, task)
-
-
-def _leads_up(folder: Path) -> bool:
-    """Whether a folder is a link to one that holds it, which would be walked for ever."""
-    return folder.is_symlink() and folder.parent.resolve().is_relative_to(folder.resolve())
-
-
-def _preferred(found: dict[str, Path], task: str) -> dict[str, Path]:
-    """Where several files share a plain name and one bears the task's suffix, that one is meant."""
-    groups: dict[str, list[str]] = {}
-    for key in found:
-        groups.setdefault(plain_name(key), []).append(key)
-    kept = dict(found)
-    for keys in groups.values():
-        chosen = [key for key in keys if key.endswith(PREFERRED.get(task, ""))]
-        if len(keys) > 1 and len(chosen) == 1:
-            for key in keys:
-                if key not in chosen:
-                    del kept[key]
-    return kept
-
-
-def _by_name(reader: Reader, of: Callable[[str], str], side: str) -> dict[str, Key]:
-    """Keys by some form of their name; two keys of one form are ambiguous."""
-    table: dict[str, Key] = {}
-    for key in reader.keys():
-        form = of(reader.name(key))
-        if form in table:
-            raise SegevalError(
-                f"two {side} files for one image: {reader.file(table[form])} and {reader.file(key)}",
-                key=form,
-                remedy=f"keep one, or tell them apart by --{'gt' if side == 'truth' else 'pred'}-suffix",
-            )
-        table[form] = key
-    return table
-
 
 def _last(name: str) -> str:
-    return plain_name(name).rpartition("/")[2]
+    return name.rpartition("/")[2]
+
+
+# How names pair, one way after the other: of the truth, of the prediction, and whether the folders are left out.
+_WAYS: tuple[tuple[Callable[[str], str], Callable[[str], str], bool], ...] = (
+    (str, str, False),
+    (composed, composed, False),
+    (plain_name, plain_name, False),
+    (plain_name, frame_name, False),
+    (plain_name, plain_name, True),
+    (plain_name, frame_name, True),
+)
 
 
 def match_keys(truth: Reader, prediction: Reader) -> tuple[dict[Key, Key], list[Key], list[Key]]:
     """Prediction key by truth key, the truths without a prediction, and the predictions without a truth.
 
-    Ids pair with ids. Names pair when equal, else without the usual suffixes, else (if no two files of a side share
-    it) by the file's name alone, whatever the folders.
+    Ids pair with ids, 10 and "10" being two. Names pair when equal, else without the usual endings, else (if no two
+    files of a side share it) by the file's name alone, whatever the folders. What has paired stays out of later ways.
     """
     if truth.by_id and prediction.by_id:
-        theirs = set(prediction.keys())
-        pairs = {key: key for key in truth.keys() if key in theirs}
-        mine = set(truth.keys())
-        return pairs, [k for k in truth.keys() if k not in pairs], [k for k in prediction.keys() if k not in mine]
+        return _matched_ids(list(truth.keys()), list(prediction.keys()))
     if len(truth.keys()) == len(prediction.keys()) == 1 and not (truth.by_id or prediction.by_id):
         only = {truth.keys()[0]: prediction.keys()[0]}
         if Path(truth.file(truth.keys()[0])).is_file() and getattr(prediction, "single", False):
             return only, [], []
-    pairs = {}
+    pairs: dict[Key, Key] = {}
     left, right = list(truth.keys()), list(prediction.keys())
-    for of in (str, plain_name, _last):
-        if not left or not right:
+    for mine, theirs, flat in _WAYS:
+        if not left or not right or (flat and pairs):
             break
-        if of is _last and pairs:
+        one, other = _by_name(truth, left, mine, flat), _by_name(prediction, right, theirs, flat)
+        if flat and any(len(keys) > 1 for keys in (*one.values(), *other.values())):
             break
-        try:
-            mine_by, theirs_by = _by_name(truth, of, "truth"), _by_name(prediction, of, "prediction")
-        except SegevalError:
-            if of is _last:
-                break
-            raise
-        for form, key in mine_by.items():
-            if key not in pairs and form in theirs_by:
-                pairs[key] = theirs_by[form]
+        for form in (form for form in one if form in other):
+            for reader, keys, side in ((truth, one[form], "truth"), (prediction, other[form], "prediction")):
+                _require_one(reader, keys, side, form)
+            pairs[one[form][0]] = other[form][0]
         taken = set(pairs.values())
-        left = [k for k in truth.keys() if k not in pairs]
-        right = [k for k in prediction.keys() if k not in taken]
+        left = [k for k in left if k not in pairs]
+        right = [k for k in right if k not in taken]
     return pairs, left, right
+
+
+def _matched_ids(mine: list[Key], theirs: list[Key]) -> tuple[dict[Key, Key], list[Key], list[Key]]:
+    here, there = set(mine), set(theirs)
+    pairs = {key: key for key in mine if key in there}
+    return pairs, [k for k in mine if k not in pairs], [k for k in theirs if k not in here]
+
+
+def _by_name(reader: Reader, keys: Sequence[Key], of: Callable[[str], str], flat: bool) -> dict[str, list[Key]]:
+    """Keys by some form of their name."""
+    table: dict[str, list[Key]] = {}
+    for key in keys:
+        form = of(reader.name(key))
+        table.setdefault(_last(form) if flat else form, []).append(key)
+    return table
+
+
+def _require_one(reader: Reader, keys: Sequence[Key], side: str, form: str) -> None:
+    if len(keys) > 1:
+        raise SegevalError(
+            f"two {side} files for one image: {reader.file(keys[0])} and {reader.file(keys[1])}",
+            key=form,
+            remedy=f"keep one, or tell them apart by --{'gt' if side == 'truth' else 'pred'}-suffix",
+        )
+
+
+def notes_of(reader: object, side: str, void: tuple[int, ...] = (), option: str = "--void") -> list[Caution]:
+    """What a reader has met up to now, if it keeps notes."""
+    notes = getattr(reader, "notes", None)
+    return notes.cautions(side, void, option) if isinstance(notes, Notes) else []
+
+
+def _left_out(reader: Reader, side: str) -> str:
+    """Files that were left out on a side, for a message on what is missing there."""
+    found = [c.message for c in notes_of(reader, side) if c.code == "files-left-out"]
+    return f" (left out of the {'; '.join(found)})" if found else ""
+
+
+def _one_folder(reader: Reader, path: object) -> str | None:
+    """A remedy where the same names lie in several folders of a side."""
+    folders: dict[str, list[str]] = {}
+    for key in reader.keys():
+        folder, _, last = reader.name(key).rpartition("/")
+        folders.setdefault(last, []).append(folder)
+    several = max(folders.values(), key=len, default=[])
+    if path is None or len(several) < 2:
+        return None
+    return f"several of its folders hold the same names: give one, such as {path}/{several[0]}"
+
+
+def _names(reader: Reader, keys: Sequence[Key]) -> list[str]:
+    """Images for a message; numbers that are text in quotes, for the id 10 is not "10"."""
+    text = reader.by_id
+    return [f'"{key}"' if text and isinstance(key, str) and key.isdecimal() else reader.name(key) for key in keys]
+
+
+def _told_apart(truth: Reader, prediction: Reader, left: Sequence[Key], right: Sequence[Key]) -> str:
+    """What tells images apart that look the same and didn't pair."""
+    if not (truth.by_id and prediction.by_id):
+        return look_alike([truth.name(k) for k in left], [prediction.name(k) for k in right])
+    if {str(key) for key in left} & {str(key) for key in right}:
+        return "; one file writes image ids as numbers, the other as text"
+    return ""
 
 
 def _listed(names: Sequence[object]) -> str:
@@ -213,6 +140,10 @@ class PairedSource:
     cautions: tuple[Caution, ...]
     empty: Callable[[Any], Any] | None = None
     void: tuple[int, ...] | None = None
+
+    def notes(self, void: tuple[int, ...] = ()) -> tuple[Caution, ...]:
+        """What has been met up to now in listing and reading the files; `void` is the void in force."""
+        return (*notes_of(self.truth, "truth", void), *notes_of(self.prediction, "prediction", void))
 
     def keys(self) -> Sequence[Key]:
         """The images that are scored, by their truth's key."""
@@ -271,22 +202,27 @@ def pair_up(
     pairs, left, right = match_keys(truth, prediction)
     notes = list(cautions)
     remedy = "add them, or give --missing skip or --missing empty"
+    mine, theirs = _names(truth, left), _names(prediction, right)
+    alike = _told_apart(truth, prediction, left, right)
     if not pairs and left and right:
-        raise SegevalError(
-            f"no image has both a truth and a prediction: truth has {_listed([truth.name(k) for k in left])}, "
-            f"prediction has {_listed([prediction.name(k) for k in right])}",
-            file=prediction_path,
-            remedy="name predictions as their truth",
+        text = (
+            f"no image has both a truth and a prediction: truth has {_listed(mine)}, prediction has {_listed(theirs)}"
         )
+        text += alike + _left_out(truth, "truth") + _left_out(prediction, "prediction")
+        folder = _one_folder(truth, truth_path) or _one_folder(prediction, prediction_path)
+        same = "write image ids" if truth.by_id and prediction.by_id else "name predictions"
+        raise SegevalError(text, file=prediction_path, remedy=folder or f"{same} as their truth")
     if left:
-        text = f"{len(left)} of {len(truth.keys())} images have no prediction: {_listed([truth.name(k) for k in left])}"
+        text = f"{len(left)} of {len(truth.keys())} images have no prediction: {_listed(mine)}"
         if missing == "error":
+            text += alike + _left_out(prediction, "prediction")
             raise SegevalError(text, file=prediction_path, remedy=remedy)
         how = "left out" if missing == "skip" else "scored as predicted nothing"
         notes.append(Caution("prediction-missing", f"{text} ({how})"))
     if right:
-        text = f"{len(right)} predictions have no truth: {_listed([prediction.name(k) for k in right])}"
+        text = f"{len(right)} predictions have no truth: {_listed(theirs)}"
         if missing == "error":
+            text += _left_out(truth, "truth")
             raise SegevalError(text, file=truth_path, remedy="remove them, or give --missing skip to ignore them")
         notes.append(Caution("prediction-extra", f"{text} (ignored)"))
     chosen: dict[Key, Key | None] = {key: pairs.get(key) for key in truth.keys() if key in pairs or missing == "empty"}

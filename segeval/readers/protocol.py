@@ -83,6 +83,58 @@ class Side:
         return str(self.reading.of(self.name, "suffix"))
 
 
+class Notes:
+    """What reading met on one side that a reader of the score should know; for many threads.
+
+    A reader may have one as its attribute `notes`.
+    """
+
+    def __init__(self) -> None:
+        self._files: dict[tuple[str, str, int | None], set[str]] = {}
+        self._lock = threading.Lock()
+
+    def __reduce__(self) -> tuple[type[Notes], tuple[()]]:
+        return Notes, ()
+
+    def add(self, code: str, text: str, file: object, void: int | None = None) -> None:
+        """Note something about a file.
+
+        Parameters
+        ----------
+        code, text
+            As a `Caution` has them; files of one text are told together.
+        file
+            The file.
+        void
+            The value that may be meant as void, if that is what is noted.
+        """
+        with self._lock:
+            self._files.setdefault((code, text, void), set()).add(str(file))
+
+    def cautions(self, side: str, void: tuple[int, ...], option: str = "--void") -> list[Caution]:
+        """One caution a text, with the number of files and the first of them.
+
+        Parameters
+        ----------
+        side
+            ``truth`` or ``prediction``.
+        void
+            The void in force; what is void already needs no word.
+        option
+            What gives another void.
+        """
+        told = []
+        for (code, text, value), files in sorted(self._files.items(), key=str):
+            if value is not None:
+                if value in void:
+                    continue
+                text += f"; if it is void, give {option} {' '.join(map(str, sorted({*void, value})))}"
+            first = Path(min(files)).name
+            where = first if len(files) == 1 else f"{len(files)} files, the first is {first}"
+            told.append(Caution(code, f"{side}: {text} ({where})"))
+        return told
+
+
 class Opener(Protocol):
     """How a format that a package brings is opened, if its path, classes and suffix are all that it needs."""
 

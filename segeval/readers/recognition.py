@@ -13,8 +13,9 @@ from segeval.errors import SegevalError
 from segeval.readers.coco.panoptic import find_json
 from segeval.readers.coco.tables import form_of_json
 from segeval.readers.formats import FORMATS, fitting, require_path
-from segeval.readers.maps.labels import EXTENSIONS, read_labels
-from segeval.readers.pairing import list_files
+from segeval.readers.listing import list_files
+from segeval.readers.maps.labels import EXTENSIONS, read_map
+from segeval.samples.blocks import first_rows
 from segeval.storage.mounts import present
 
 # The formats that are told by a look: of one file with objects, and of pixels.
@@ -87,13 +88,14 @@ def _told_by_pixels(path: Path, asked: Sequence[str], task: str, suffix: str) ->
     first = next(iter(list_files(path, EXTENSIONS, task or "semantic", suffix).values()))
     if "instance-npz" in asked and first.suffix.lower() == ".npz" and _holds_masks(first):
         return Told(("instance-npz",), first)
-    pixels = read_labels(first)
+    pixels = first_rows(read_map(first))
     doubt, remedy = "", "say which by {ways}"
     likely = ["labels", "instance-ids", "panoptic-coded"]
     if pixels.ndim == 3:
         likely = ["panoptic-channels", "coco-panoptic"]
         if pixels.dtype != np.uint8 or pixels.shape[2] < 3 or pixels[..., 2].any():
-            doubt = "is a colour PNG without a panoptic JSON in or beside its folder"
+            what = "is a colour PNG" if first.suffix.lower() == ".png" else f"holds an array of shape {pixels.shape}"
+            doubt = f"{what} without a panoptic JSON in or beside its folder"
             remedy = "give the JSON instead of the folder, or name the format by {option}"
     elif pixels.dtype != np.uint8:
         doubt = f"holds {pixels.dtype} values: class ids, instance ids, or class * 1000 + instance"

@@ -16,7 +16,11 @@ MOST_NEGATIVE = 2**16
 # Stands for "no prediction" where a missing one is scored as empty.
 NOTHING = 2**32 - MOST_NEGATIVE - 1
 
-LARGEST_LABEL = NOTHING - 1
+# What unsigned four bytes hold where signed ones hold -1: a label that people use for void.
+ALL_ONES = 2**32 - 1
+_ALL_ONES_STORED = NOTHING - 1
+
+LARGEST_LABEL = NOTHING - 2
 
 # An array of three axes that is no larger may well be a batch of an example.
 TOY = 64
@@ -65,7 +69,8 @@ def as_labels(
     file, key
         Where it came from, for messages.
     signed
-        Whether labels from -65536 to -1 may be there; they come back as `stored` writes them.
+        Whether labels from -65536 to -1, and `ALL_ONES` in uint32, may be there; they come back as `stored` writes
+        them.
 
     Raises
     ------
@@ -97,9 +102,10 @@ def as_labels(
     if array.dtype.kind == "b":
         array = array.view(np.uint8) if array.flags.c_contiguous else array.astype(np.uint8)
     if array.dtype.itemsize >= 4 and (high := int(array.max())) > LARGEST_LABEL:
-        raise SegevalError(
-            f"{what} holds the label {high}", file=file, key=key, remedy=f"use ids up to {LARGEST_LABEL}"
-        )
+        if not signed or array.dtype.str[1:] != "u4" or (array[array > LARGEST_LABEL] != ALL_ONES).any():
+            remedy = f"use ids up to {LARGEST_LABEL}"
+            raise SegevalError(f"{what} holds the label {high}", file=file, key=key, remedy=remedy)
+        array = np.where(array == ALL_ONES, np.uint32(_ALL_ONES_STORED), array)
     if array.dtype.kind == "i" and (low := int(array.min())) < 0:
         if not signed or low < -MOST_NEGATIVE:
             remedy = f"use labels from {-MOST_NEGATIVE} on" if signed else "write 0 there, or leave the segment out"
@@ -126,11 +132,15 @@ def _whole(array: NDArray[Any], what: str, file: str | None, key: object | None)
 
 def stored(label: int) -> int:
     """A label as arrays hold it: a negative one stands above all others."""
+    if label == ALL_ONES:
+        return _ALL_ONES_STORED
     return label + 2**32 if label < 0 else label
 
 
 def meant(value: int) -> int:
     """The reverse of `stored`."""
+    if value == _ALL_ONES_STORED:
+        return ALL_ONES
     return value - 2**32 if value > NOTHING else value
 
 

@@ -210,11 +210,12 @@ def score(
     tally = evaluate(source, rule, progress=progress, keys=left, engine=counts, total=whole)
     if len(tally) + tally.duplicates != len(keys):
         raise SegevalError(f"{len(tally)} of {len(keys)} images were counted", remedy="report this as a defect")
+    cautions = (*source.cautions, *source.notes(rule.void_values))
     if piece:
-        result = partial_result(rule, tally, piece, list(source.keys()), source.cautions)
+        result = partial_result(rule, tally, piece, list(source.keys()), cautions)
     else:
         result = rule.score(tally)
-        result = result.with_(warnings=(*source.cautions, *_same_place(pred, gt), *result.warnings))
+        result = result.with_(warnings=(*cautions, *_same_place(pred, gt), *result.warnings))
     chosen = {name: getattr(rule, name) for name in options}
     said = {k: v for k, v in {**reading.recorded(), **chosen}.items() if v not in (None, "", ())}
     return result.with_(provenance={**result.provenance, **reading.places(), "options": said})

@@ -74,11 +74,20 @@ class ZipStore:
         self._source = source
         try:
             with source.open() as stream, zipfile.ZipFile(stream) as archive:
-                self._members = {m.filename: m for m in archive.infolist() if not m.is_dir()}
+                self._members = self._named(archive.infolist())
         except (zipfile.BadZipFile, ValueError) as error:
             raise SegevalError(f"is no ZIP file ({error})", file=source.name, remedy="pack it again") from None
         except OSError as error:
             raise _unread(source, error) from None
+
+    def _named(self, members: Sequence[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
+        """The files by path; some programs of Windows write it with backslashes."""
+        found: dict[str, zipfile.ZipInfo] = {}
+        for member in members:
+            name = member.filename.replace("\\", "/")
+            if not name.endswith("/") and found.setdefault(name, member) is not member:
+                raise SegevalError(f"holds {name} twice", file=self._source.name, remedy="pack it again")
+        return found
 
     def names(self) -> dict[str, float]:
         """The members; a ZIP file's times have no zone, so none is given."""

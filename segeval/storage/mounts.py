@@ -91,7 +91,7 @@ class Mount:
         made: set[Path] = set()
         for name in sorted(names):
             parts = PurePosixPath(name).parts
-            if ".." in parts or name.startswith("/") or "\\" in name or not parts:
+            if not parts or ".." in (*parts, *Path(name).parts) or PurePosixPath(name).anchor or Path(name).anchor:
                 raise SegevalError(
                     f"holds the name {name!r}, which leads out of it", file=self.address, remedy="pack it again"
                 )
@@ -107,7 +107,7 @@ class Mount:
     @property
     def names(self) -> dict[str, str]:
         """What people call the paths in it: by the leading part of the path that of the address."""
-        return {self._prefix: self.address.rstrip("/") + "/"}
+        return {str(self.root): self.address.rstrip("/")}
 
     def holds(self, path: str) -> bool:
         """Whether a path lies in this mount."""

@@ -2,6 +2,7 @@
 
 - anything fsspec opens: ``s3://bucket/val``, ``gs://``, ``az://``, ``hf://``, ``memory://``, ``zip://val::s3://b/x.zip``
 - archives: ``val.zip``, ``val.tar``, ``val.tar.gz``, also far away (``s3://bucket/val.tar``)
+- a folder or a file in an archive of this machine: ``val.zip/masks``
 - shards as WebDataset writes them: ``data-{000..031}.tar#seg.png``, the members named ``KEY.seg.png``
 """
 
@@ -34,7 +35,7 @@ def is_address(place: str | os.PathLike[str]) -> bool:
         return True
     name = text.partition("#")[0]
     if not name.lower().endswith(ARCHIVES):
-        return False
+        return _inside(text) is not None
     return "#" in text or len(expand_braces(name)) > 1 or "*" in name or Path(name).is_file()
 
 
@@ -49,6 +50,13 @@ def located(place: str | os.PathLike[str]) -> Located:
     if not is_address(place):
         return Located(Path(place))
     address = os.fspath(place)
+    if (found := _inside(address)) is not None:
+        archive, inside = found
+        mount = Mount(open_archives([archive], _local), archive)
+        if not (mount.root / inside).exists():
+            there = ", ".join(sorted(p.name for p in mount.root.iterdir())[:6])
+            raise SegevalError(f"{archive} holds no {inside}", file=address, remedy=f"it holds {there}")
+        return Located(mount.root / inside, mount)
     name, _, member = address.partition("#")
     if name.lower().endswith(ARCHIVES) and "::" not in name and not name.startswith(("zip://", "tar://")):
         mount = Mount(open_archives(_shards(name), _opener(name), member), address)
@@ -56,6 +64,15 @@ def located(place: str | os.PathLike[str]) -> Located:
     store = FsspecStore.open(address)
     mount = Mount(store, store.address)
     return Located(mount.root / store.target if store.target else mount.root, mount)
+
+
+def _inside(text: str) -> tuple[str, str] | None:
+    """The archive of this machine that a path leads into, and the rest of the path."""
+    path = Path(text)
+    for above in path.parents:
+        if above.name.lower().endswith(ARCHIVES) and above.is_file():
+            return str(above), path.relative_to(above).as_posix()
+    return None
 
 
 def _only_folder(root: Path) -> Path:

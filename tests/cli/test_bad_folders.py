@@ -53,9 +53,10 @@ def test_two_names_for_one_image(capsys: Capsys, tmp_path: Path) -> None:
 def test_empty_folder(capsys: Capsys, tmp_path: Path) -> None:
     words = folders(tmp_path, {"a.png": GOOD}, {})
     refused(
-        segeval(capsys, *words), "pred: no .png, .npy, .npz, .tif, .tiff in this folder, it is empty; give the folder"
+        segeval(capsys, *words),
+        "pred: no .png, .npy, .npz, .tif, .tiff, .bmp, .gif, .webp, .jpg, .jpeg in this folder, it is empty; give the",
     )
-    (tmp_path / "pred" / "a.jpg").write_bytes(b"x")
+    (tmp_path / "pred" / "a.heic").write_bytes(b"x")
     refused(segeval(capsys, *words), "in this folder; it holds 1 other files")
 
 

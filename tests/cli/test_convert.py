@@ -119,7 +119,11 @@ def test_errors_are_one_line(capsys: Capsys, tmp_path: Path) -> None:
     for src, to, message in (
         (tmp_path / "nowhere", "semantic", "nowhere: no such file or folder"),
         ("", "semantic", "the path of src is empty; give a folder or a file"),
-        (tmp_path, "semantic", "no .png, .npy, .npz, .tif, .tiff in this folder, it is empty"),
+        (
+            tmp_path,
+            "semantic",
+            "no .png, .npy, .npz, .tif, .tiff, .bmp, .gif, .webp, .jpg, .jpeg in this folder, it is empty",
+        ),
     ):
         ran = segeval(capsys, "convert", src, "--to", to, "--out", tmp_path / "out")
         assert (ran.code, ran.out) == (1, "")

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from segeval import Result, SegevalError, score
-from segeval.readers.pairing import plain_name
+from segeval.readers.listing import plain_name
 from tests.given.problems import colours, png_bytes, write_panoptic
 
 RNG = np.random.default_rng(11)

@@ -64,7 +64,7 @@ REFUSED = {
     "None": (None, "has dtype object"),
     "negative": (BASE.astype(int) - 1, "holds the label -1, which is not among the classes; map it ("),
     "very negative": (BASE.astype(int) - 2**20, "holds the negative label -1048576; use labels from -65536 on"),
-    "too large": (BASE.astype(int) + 2**32, "holds the label 4294967299; use ids up to 4294901758"),
+    "too large": (BASE.astype(int) + 2**32, "holds the label 4294967299; use ids up to 4294901757"),
     "too large, unsigned": (np.full((2, 2), 2**64 - 1, np.uint64), "holds the label 18446744073709551615"),
     "scalar": (np.uint8(3), "has shape (), but a label map is (height, width)"),
     "flat": (BASE.ravel(), "has shape (48,), but a label map is (height, width)"),

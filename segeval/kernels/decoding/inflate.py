@@ -90,12 +90,15 @@ class Inflater:
         return True
 
 
-def crc32(array: NDArray[Any]) -> int:
-    """The CRC-32 of the bytes of a C-contiguous array; other threads run meanwhile where libdeflate can be reached."""
+def crc32(array: NDArray[Any], before: int = 0) -> int:
+    """The CRC-32 of the bytes of a C-contiguous array; other threads run meanwhile where libdeflate can be reached.
+
+    `before` is that of the bytes before, if there are any.
+    """
     data = array.reshape(-1).view(np.uint8)
     if LIBRARY is not None and data.size > _SMALL:
-        return int(LIBRARY.libdeflate_crc32(0, _address(data), data.size))
-    return int(deflate.crc32(data))
+        return int(LIBRARY.libdeflate_crc32(before, _address(data), data.size))
+    return int(deflate.crc32(data, before))
 
 
 def _address(array: NDArray[Any]) -> int:

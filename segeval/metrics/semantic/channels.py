@@ -3,7 +3,8 @@
 One rule serves arrays in a loop and files alike. The channel axis is the one that the truth's height and width leave
 over: (C, H, W), else (H, W, C). Several channels of floats: the largest one, the first of equals. Several channels of
 whole numbers: one-hot, or refused. One channel of whole numbers: labels. One channel of other floats is a foreground:
-a probability where all of them lie in [0, 1], cut at 0.5, else a logit, cut at 0.
+a probability where all of them lie in [0, 1], cut at 0.5, else a logit, cut at 0. A rule's threshold cuts one channel
+of any kind, and nothing else is cut.
 """
 
 from __future__ import annotations
@@ -80,13 +81,19 @@ def labels_of(rule: Metric, data: Any, size: tuple[int, ...], what: str, key: Ke
     if len(shape) not in (2, 3):
         return data, NOT_CUT
     axis = None if len(shape) == 2 else channel_axis(shape, size)
+    threshold = getattr(rule, "threshold", None)
     if axis is not None and shape[axis] > 1:
+        if threshold is not None:
+            text = f"{what} has {shape[axis]} channels, and a threshold cuts one"
+            raise SegevalError(text, key=key, remedy="give the foreground's channel, or leave out --threshold")
         if is_floating(data) and what == "prediction":
             return _of_logits(rule, data, axis, key), NOT_CUT
         return _of_one_hot(rule, data, (axis,) if size else (0, 2), what), NOT_CUT
     plane = data if axis is None else data.reshape(*(n for k, n in enumerate(shape) if k != axis))
     if not is_floating(plane):
         return plane, NOT_CUT
+    if threshold is not None:
+        return _cut_at(threshold, to_numpy(plane, what), rule.void_values, what, key), NOT_CUT
     return _of_one_channel(rule, plane, what, key, alone=axis is None)
 
 
@@ -130,6 +137,28 @@ def _of_one_channel(rule: Metric, plane: Any, what: str, key: Key | None, *, alo
         return array, NOT_CUT  # whole numbers are labels; what is neither is refused as such
     require_foreground(rule, key)
     return (array > 0.5, PROBABILITY) if probable else (array > 0, LOGIT)
+
+
+def _cut_at(
+    threshold: float, array: NDArray[Any], void: tuple[int, ...], what: str, key: Key | None
+) -> NDArray[np.int64]:
+    """Floats as whole numbers on the same side of a threshold; those that are void stay."""
+    if not array.size:
+        return array.astype(np.int64)
+    low, high = float(array.min()), float(array.max())
+    if low != low:
+        raise SegevalError(f"{what} holds NaN, which no threshold cuts", key=key, remedy="write a number there")
+    if high <= 1 < threshold and (array != np.floor(array)).any():
+        text = f"{what} holds numbers from {low:g} to {high:g}, and the threshold is {threshold:g}"
+        raise SegevalError(text, key=key, remedy="give --threshold 0.5, or save them as grey from 0 to 255")
+    most = int(np.ceil(threshold))
+    below = next((v for v in range(most) if v not in void), None)
+    above = next(v for v in range(most, most + len(void) + 1) if v not in void)
+    if below is None:
+        text = f"no whole number below the threshold {threshold:g} is left by void {void}"
+        raise SegevalError(text, key=key, remedy="give integers, or another void")
+    labels = np.where(array >= threshold, above, below)
+    return np.where(np.isin(array, void), array, labels).astype(np.int64)
 
 
 def require_foreground(rule: Metric, key: Key | None) -> None:

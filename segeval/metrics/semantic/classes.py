@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segeval.errors import SegevalError
+from segeval.metrics.semantic.softness import BLURRED, MANY, cut_at
 from segeval.samples.labels import NOTHING, meant
 from segeval.samples.pairs import Key
 from segeval.samples.taxonomy import Taxonomy
@@ -28,7 +29,7 @@ class LabelClasses:
         The classes; any value is one if None.
     void
         Values that are no class, after the maps.
-    binary, reduce_zero_label, map_truth, map_prediction
+    binary, reduce_zero_label, map_truth, map_prediction, threshold
         As in `SemanticIoU`.
     """
 
@@ -38,10 +39,13 @@ class LabelClasses:
     reduce_zero_label: bool
     map_truth: tuple[tuple[int, int], ...]
     map_prediction: tuple[tuple[int, int], ...]
+    threshold: float | None = None
 
     def _class(self, raw: int, value: int, side: str) -> int:
         """The class of a mapped value, whether it is known or not, or `NO_CLASS`."""
         nothing = raw == NOTHING and side == "prediction"
+        if self.threshold is not None:
+            return NO_CLASS if nothing or value in self.void else int(value >= self.threshold)
         if self.binary and value == 255 and 255 not in self.void:
             value = 1
         if self.reduce_zero_label and side == "truth":
@@ -75,7 +79,8 @@ class LabelClasses:
         self, values: NDArray[np.int64], side: str, image: NDArray[np.int32], keys: list[Key], files: list[str | None]
     ) -> NDArray[np.int64]:
         """Class ids of raw values: map, binary, reduce-zero, void, range, in this order."""
-        if len(values) and not self.binary and values.max() < 256:
+        exact = self.binary and self.threshold is None
+        if len(values) and not exact and values.max() < 256:
             found = self._classes_of_bytes[side][values]
             if found.min() != REFUSED:
                 return found
@@ -83,23 +88,31 @@ class LabelClasses:
         classes = []
         table = dict(self.map_truth if side == "truth" else self.map_prediction)
         mapped = [table.get(meant(raw), meant(raw)) for raw in distinct.tolist()]
-        if self.binary and not {1, 255} & set(self.void):
+        if exact and not {1, 255} & set(self.void):
             _refuse_two_foregrounds(np.array(mapped, np.int64)[where], side, image, keys, files)
         for raw, value in zip(distinct.tolist(), mapped, strict=True):
             value = self._class(raw, value, side)
             known = value != NEGATIVE and (self.taxonomy is None or value in self.taxonomy.ids)
             if value != NO_CLASS and not known:
                 first = int(image[np.argmax(values == raw)])
-                raise self._unknown(meant(raw), side, files[first], keys[first])
+                raise self._unknown(meant(raw), values[image == first], side, files[first], keys[first])
             classes.append(value)
         return np.array(classes, np.int64)[where] if len(values) else values
 
-    def _unknown(self, label: int, side: str, file: str | None, key: Key) -> SegevalError:
+    def _unknown(self, label: int, of_image: NDArray[np.int64], side: str, file: str | None, key: Key) -> SegevalError:
+        """What is said of a value outside the classes; `of_image` are all values of its image."""
+        found = {meant(raw) for raw in np.unique(of_image).tolist()}
+        if self.binary and len(found) >= MANY:
+            text = f"{side} holds {len(found)} values from {min(found)} to {max(found)}{BLURRED}"
+            return SegevalError(text, file=file, key=key, remedy=cut_at(max(found)))
         option = "--map-gt" if side == "truth" else "--map-pred"
         how = f"map it ({option} FILE), or give it to --void ({' '.join(map(str, (*self.void, label)))})"
         said = "" if self.taxonomy is None else f"; {self.taxonomy.hint()}"
         what = "which is not among the classes" if self.taxonomy is not None else "and classes are numbered from 0"
-        return SegevalError(f"{side} holds the label {label}, {what}", file=file, key=key, remedy=how + said)
+        strange = set() if self.taxonomy is None else found - {*self.taxonomy.ids, *self.void}
+        more = f", nor are {len(strange) - 1} more{BLURRED}" if len(strange) >= MANY else ""
+        how += ", or give --threshold" if self.binary else ""
+        return SegevalError(f"{side} holds the label {label}, {what}{more}", file=file, key=key, remedy=how + said)
 
 
 def _refuse_two_foregrounds(
@@ -107,7 +120,8 @@ def _refuse_two_foregrounds(
 ) -> None:
     """A binary mask with both 1 and 255: one of them may well be void, and guessing would move the score."""
     both = np.intersect1d(image[values == 1], image[values == 255])
-    if len(both):
+    # Of many values those two are not what is wrong, and more is said of that.
+    if len(both) and len(np.unique(values[image == both[0]])) < MANY:
         raise SegevalError(
             f"{side} holds both 1 and 255, so --binary can't tell the foreground",
             file=files[both[0]],

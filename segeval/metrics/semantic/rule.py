@@ -16,23 +16,23 @@ from segeval.evidence.rows import Rows, fold, image_digest
 from segeval.evidence.tally import Tally, in_order
 from segeval.metrics.confusions import Confusions
 from segeval.metrics.metric import Metric
-from segeval.metrics.options import check_choices, option, rule_to_dict, void_value, whole_numbers
+from segeval.metrics.options import check_choices, option, real_numbers, rule_to_dict, void_value, whole_numbers
 from segeval.metrics.reweighting import ReweightedCounts
 from segeval.metrics.semantic.borders import BorderSplit, border_split
 from segeval.metrics.semantic.channels import LOGIT, NOT_CUT, PROBABILITY, is_floating, labels_of
 from segeval.metrics.semantic.classes import NO_CLASS, LabelClasses
+from segeval.metrics.semantic.counting import Columns, count, count_blocks, in_blocks
 from segeval.metrics.semantic.figures import add_up, confusion_matrix_of, figures, mean_over_images, summary
 from segeval.metrics.semantic.reweighting import counts_of
+from segeval.metrics.semantic.softness import refuse_soft, soft_cautions
 from segeval.results.figures import Figure
 from segeval.results.result import Result
 from segeval.results.signature import Signature
-from segeval.samples.labels import NOTHING, as_labels, crc_of, require_same_size, resize_nearest, smallest
+from segeval.samples.blocks import BlockedMap
+from segeval.samples.labels import NOTHING, as_labels, require_same_size, resize_nearest
 from segeval.samples.pairs import CountedOverlaps, Key, NoPrediction, Pair
 from segeval.samples.taxonomy import Taxonomy, positions
 from segeval.version import __version__
-
-# Truth labels, predicted labels and pixels of one image.
-Columns = tuple[NDArray[Any], NDArray[Any], NDArray[np.int64]]
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,14 @@ class SemanticIoU(Metric):
     )
     reduce_zero_label: bool = option(False, "truth 0 becomes void and the other classes move down by one")
     binary: bool = option(False, "masks of 0/255 or 0/1: background and foreground")
+    threshold: float | None = option(
+        None,
+        "with --binary, for soft or lossy masks: a value of T or more is foreground, a smaller one background",
+        metavar="T",
+        parse=float,
+        needs="binary",
+        several=False,
+    )
     map_truth: tuple[tuple[int, int], ...] = option((), "value by value, before anything else", flag="-")
     map_prediction: tuple[tuple[int, int], ...] = option((), "value by value, before anything else", flag="-")
     exclude: tuple[str, ...] = option((), "classes left out of the means (id or name)", metavar="CLASS")
@@ -99,6 +107,7 @@ class SemanticIoU(Metric):
         check_choices(self)
         if self.band < 1:
             raise SegevalError(f"a band of {self.band} pixels is none", remedy="give --band 1 or more")
+        self._check_threshold()
         if self.void is not None:
             object.__setattr__(self, "void", tuple(sorted(set(whole_numbers(self.void, "void")))))
         one = isinstance(self.exclude, (str, int))
@@ -116,10 +125,22 @@ class SemanticIoU(Metric):
                 "255 is among the classes, and void unless said otherwise",
                 remedy="give --void none if 255 is a class, or --void 255 if it is void",
             )
-        if set(self.taxonomy.ids) & set(self.void_values):
-            object.__setattr__(self, "taxonomy", self.taxonomy.without(self.void_values))
-        if self.binary and self.taxonomy.ids != tuple(i for i in (0, 1) if i not in self.void_values):
+        # With a threshold void is said of what is stored, and not of the classes that come of it.
+        taken = () if self.threshold is not None else self.void_values
+        if set(self.taxonomy.ids) & set(taken):
+            object.__setattr__(self, "taxonomy", self.taxonomy.without(taken))
+        if self.binary and self.taxonomy.ids != tuple(i for i in (0, 1) if i not in taken):
             raise SegevalError("binary masks have the classes 0 and 1", remedy="leave out --classes or --binary")
+
+    def _check_threshold(self) -> None:
+        if self.threshold is None:
+            return
+        (threshold,) = real_numbers(self.threshold, "threshold")
+        if not self.binary:
+            raise SegevalError("a threshold is for binary masks", remedy="give --binary too, or leave it out")
+        if not 0 < threshold < float("inf"):
+            raise SegevalError(f"a threshold of {threshold:g} divides nothing", remedy="give one above 0, such as 128")
+        object.__setattr__(self, "threshold", int(threshold) if threshold == int(threshold) else threshold)
 
     @property
     def void_values(self) -> tuple[int, ...]:
@@ -136,7 +157,7 @@ class SemanticIoU(Metric):
         void = ",".join(map(str, self.void_values)) or "none"
         choices = [("void", void), ("resize", self.resize)]
         if self.binary:
-            choices.append(("binary", "yes"))
+            choices.append(("binary", "yes" if self.threshold is None else f">={self.threshold}"))
         if self.reduce_zero_label:
             choices.append(("reduce-zero", "yes"))
         maps = (("map-gt", self.map_truth), ("map-pred", self.map_prediction))
@@ -160,9 +181,13 @@ class SemanticIoU(Metric):
         cuts: list[int] = []
         for pair in pairs:
             counted = pair.truth
-            if not isinstance(counted, CountedOverlaps):
+            if isinstance(counted, CountedOverlaps):
+                pass
+            elif in_blocks(pair) and not self.diagnose:
+                counted = count_blocks(pair)
+            else:
                 truth, prediction, cut = self.label_maps(pair)
-                counted = _count(truth, prediction, cut)
+                counted = count(truth, prediction, cut)
                 if self.diagnose:
                     inside = band.border_band(truth, self.band)
                     near.append(confusion.confusion_rows_any(truth[inside], prediction[inside]))
@@ -191,7 +216,8 @@ class SemanticIoU(Metric):
             For all that `observe` refuses.
         """
         if not isinstance(pair.truth, CountedOverlaps):
-            pair = pair._replace(truth=_count(*self.label_maps(pair)), prediction=None)
+            counted = count_blocks(pair) if in_blocks(pair) else count(*self.label_maps(pair))
+            pair = pair._replace(truth=counted, prediction=None)
         image = np.zeros(len(pair.truth.pixels), np.int32)
         self.classes_of(pair.truth.truth, "truth", image, [pair.key], [pair.truth_file])
         self.classes_of(pair.truth.prediction, "prediction", image, [pair.key], [pair.prediction_file])
@@ -220,6 +246,7 @@ class SemanticIoU(Metric):
         cut = NOT_CUT
         if isinstance(data, NoPrediction):
             return np.full(size, NOTHING, np.uint32), cut
+        data = np.asarray(data) if isinstance(data, BlockedMap) else data
         try:
             if getattr(data, "ndim", 2) != 2 or is_floating(data):
                 data, cut = labels_of(self, data, size, side, pair.key)
@@ -244,7 +271,7 @@ class SemanticIoU(Metric):
 
     @cached_property
     def _classes(self) -> LabelClasses:
-        maps = self.map_truth, self.map_prediction
+        maps = self.map_truth, self.map_prediction, self.threshold
         return LabelClasses(self.taxonomy, self.void_values, self.binary, self.reduce_zero_label, *maps)
 
     def class_of(self, raw: int, side: str) -> int | None:
@@ -388,6 +415,8 @@ class SemanticIoU(Metric):
                 "the truth holds exactly the values 0 and 255, and 255 is void unless said otherwise",
                 remedy="give --binary if 255 is the foreground, or --void 255 if it is void",
             )
+        if self.taxonomy is None:
+            refuse_soft(tally.tables["pixels"])
 
     def _cuts(self, tally: Tally) -> dict[int, int]:
         """How many images' foreground was cut in which way."""
@@ -443,6 +472,8 @@ class SemanticIoU(Metric):
             if pixels := int(rows["pixels"][counted & which].sum()):
                 text = f"{pixels} of {total} scored pixels are predicted as {what}: counted as missed, not as wrong"
                 found.append(Caution(code, text))
+        if self.taxonomy is None:
+            found += soft_cautions(pooled.tables["pixels"])
         if len(tally.keys):
             rows = tally.tables["pixels"]
             counted = rows["truth"] != NO_CLASS
@@ -452,15 +483,3 @@ class SemanticIoU(Metric):
                 first = tally.keys[int(np.argmin(with_truth))]
                 found.append(Caution("all-void", f"{void} images have no truth but void, the first is {first}"))
         return found
-
-
-def _count(truth: NDArray[Any], prediction: NDArray[Any], cut: int = NOT_CUT) -> CountedOverlaps:
-    """What overlaps in two label maps of one size."""
-    from segeval.kernels.counting import confusion
-
-    if truth.dtype == prediction.dtype == np.uint8:
-        columns: Columns = confusion.confusion_rows_u8(truth.ravel(), prediction.ravel(), confusion.scratch_table())
-    else:
-        columns = confusion.confusion_rows_any(truth.ravel(), prediction.ravel())
-    height, width = truth.shape
-    return CountedOverlaps((height, width), crc_of(smallest(truth)), *columns, cut)

@@ -9,8 +9,8 @@ from typing import Any
 
 from segeval.errors import SegevalError
 from segeval.readers.classes import taxonomy_of_categories
+from segeval.readers.listing import is_hidden
 from segeval.readers.maps.png import Scratch, read_png
-from segeval.readers.pairing import is_hidden
 from segeval.readers.protocol import buffer
 from segeval.samples.pairs import Key
 from segeval.samples.panoptic import PanopticMap, make_segments, without

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segeval.errors import SegevalError
+from segeval.readers.listing import list_files
 from segeval.readers.maps.labels import EXTENSIONS, read_labels
 from segeval.readers.maps.png_chunks import most_pixels
-from segeval.readers.pairing import list_files
+from segeval.readers.protocol import Notes
 from segeval.samples.instances import Instances
 from segeval.samples.labels import as_labels
 from segeval.samples.masks import as_instances, instances_of_map
@@ -40,11 +41,13 @@ class InstanceFolder:
     taxonomy: Taxonomy
     single: bool = False
     by_id: bool = False
+    notes: Notes = field(default_factory=Notes, compare=False)
 
     @classmethod
     def open(cls, path: Path, side: str, taxonomy: Taxonomy, suffix: str = "") -> InstanceFolder:
         """List the files below a path."""
-        return cls(list_files(path, EXTENSIONS, "instance", suffix), side, taxonomy, path.is_file())
+        notes = Notes()
+        return cls(list_files(path, EXTENSIONS, "instance", suffix, notes), side, taxonomy, path.is_file(), notes=notes)
 
     def keys(self) -> Sequence[Key]:
         """Relative paths without extension."""
@@ -74,7 +77,7 @@ class InstanceFolder:
                 found.columns.classes[:] = self.taxonomy.ids[0]
             self._require_known(found.columns.classes, path, key)
             return found
-        labels = as_labels(read_labels(path, self.side), self.side, file=str(path), key=key)
+        labels = as_labels(read_labels(path, self.side, self.notes), self.side, file=str(path), key=key)
         if int(labels.max()) >= 2**32:
             raise SegevalError(f"holds the id {labels.max()}", file=path, key=key, remedy="use ids below 2^32")
         if len(self.taxonomy) == 1:

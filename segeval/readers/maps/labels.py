@@ -1,11 +1,11 @@
-"""Label maps from files: PNG, NPY, NPZ and TIFF."""
+"""Label maps from files: PNG, NPY, NPZ, TIFF, BMP, GIF, WebP and JPEG."""
 
 from __future__ import annotations
 
 import os
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -13,14 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segeval.errors import SegevalError
+from segeval.readers.listing import list_files
+from segeval.readers.maps.pictures import LOSSLESS, LOSSY, read_picture
 from segeval.readers.maps.png import Scratch, read_png
 from segeval.readers.maps.png_chunks import most_pixels
-from segeval.readers.pairing import list_files
-from segeval.readers.protocol import buffer
+from segeval.readers.maps.tiff import read_tiff
+from segeval.readers.protocol import Notes, buffer
+from segeval.samples.blocks import BlockedMap
 from segeval.samples.pairs import NO_PREDICTION, Key, NoPrediction
-from segeval.storage.mounts import present
+from segeval.storage.mounts import mount_of, present
 
-EXTENSIONS = (".png", ".npy", ".npz", ".tif", ".tiff")
+ARRAYS = (".npy", ".npz")
+TIFF = (".tif", ".tiff")
+EXTENSIONS = (".png", *ARRAYS, *TIFF, *LOSSLESS, *LOSSY)
+"""Of the files in a folder those of the best kind count: lossless pictures where there is nothing better, then JPEG."""
 
 # The names under which one array among several is taken for the label map.
 _ARRAY_NAMES = ("labels", "label", "segmentation", "mask", "prediction", "pred", "arr_0")
@@ -67,24 +73,7 @@ def _read_npz(path: Path) -> NDArray[Any]:
             return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
 
 
-def _read_tiff(path: Path) -> NDArray[Any]:
-    from PIL.TiffImagePlugin import TiffImageFile
-
-    # Not by Image.open, whose own limit on pixels would come before ours.
-    with path.open("rb") as stream, TiffImageFile(stream) as image:
-        if image.width * image.height > most_pixels():
-            raise SegevalError(
-                f"declares {image.width}x{image.height} pixels (limit {most_pixels()})",
-                file=path,
-                remedy="set SEGEVAL_MAX_PIXELS if that is meant",
-            )
-        if image.n_frames != 1:
-            raise SegevalError(f"holds {image.n_frames} pages", file=path, remedy="write one page an image")
-        array = np.array(image)
-    return array.astype(np.uint8) if array.dtype == bool else array
-
-
-def read_labels(path: str | os.PathLike[str], side: str = "truth") -> NDArray[Any]:
+def read_labels(path: str | os.PathLike[str], side: str = "truth", notes: Notes | None = None) -> NDArray[Any]:
     """The stored values of a label map, whatever the format; a palette gives its indices.
 
     Parameters
@@ -93,6 +82,8 @@ def read_labels(path: str | os.PathLike[str], side: str = "truth") -> NDArray[An
         A file with one of `EXTENSIONS`.
     side
         Whose buffers of this thread are used: ``truth`` or ``prediction``.
+    notes
+        Where to leave word of what a file says and its values don't follow.
 
     Returns
     -------
@@ -104,30 +95,38 @@ def read_labels(path: str | os.PathLike[str], side: str = "truth") -> NDArray[An
     SegevalError
         If the file is absent, damaged, of another kind, or larger than the limit.
     """
+    return np.asarray(read_map(path, side, notes))
+
+
+def read_map(
+    path: str | os.PathLike[str], side: str = "truth", notes: Notes | None = None
+) -> NDArray[Any] | BlockedMap:
+    """As `read_labels`, but a large TIFF of this machine is a map that is read by blocks."""
     file = Path(path)
     extension = file.suffix.lower()
     if extension == ".png":
         return read_png(path, scratch=buffer(side, Scratch)).pixels
-    read = {".npy": _read_npy, ".npz": _read_npz, ".tif": _read_tiff, ".tiff": _read_tiff}.get(extension)
-    if read is None:
+    if extension not in EXTENSIONS:
         raise SegevalError(
             f"{extension or 'no extension'} is no label format", file=file, remedy=f"use {', '.join(EXTENSIONS)}"
         )
     try:
-        return read(present(file))
+        if extension in TIFF:
+            labels = read_tiff(present(file), notes)
+            # What was fetched goes once its image is loaded.
+            return labels if mount_of(file) is None else np.asarray(labels)
+        if extension in ARRAYS:
+            return {".npy": _read_npy, ".npz": _read_npz}[extension](present(file))
+        return read_picture(present(file), notes)
     except SegevalError:
         raise
     except FileNotFoundError:
         raise SegevalError("no such file", file=file, remedy="check the path") from None
-    except (OSError, ValueError, KeyError, EOFError, SyntaxError, zipfile.BadZipFile, MemoryError) as error:
+    except Exception as error:
+        # Each decoder has errors of its own for what is damaged.
         reason = " ".join(str(error).split())[:100] or type(error).__name__
         raise SegevalError(
             f"can't be read as {extension} ({reason})", file=file, remedy="write the file again"
-        ) from None
-    except Exception as error:
-        # Pillow's guard against bombs is an Exception of its own.
-        raise SegevalError(
-            f"can't be read as {extension} ({error})", file=file, remedy="write the file again"
         ) from None
 
 
@@ -139,11 +138,13 @@ class LabelFolder:
     side: str
     single: bool = False
     by_id: bool = False
+    notes: Notes = field(default_factory=Notes, compare=False)
 
     @classmethod
     def open(cls, path: Path, side: str, suffix: str = "") -> LabelFolder:
         """List the label maps below a path."""
-        return cls(list_files(path, EXTENSIONS, "semantic", suffix), side, path.is_file())
+        notes = Notes()
+        return cls(list_files(path, EXTENSIONS, "semantic", suffix, notes), side, path.is_file(), notes=notes)
 
     def keys(self) -> Sequence[Key]:
         """Relative paths without extension."""
@@ -157,11 +158,11 @@ class LabelFolder:
         """The path."""
         return str(self.files[str(key)])
 
-    def load(self, key: Key) -> NDArray[Any]:
+    def load(self, key: Key) -> NDArray[Any] | BlockedMap:
         """The label map; it may live in this thread's buffers until the next one."""
-        return read_labels(self.files[str(key)], self.side)
+        return read_map(self.files[str(key)], self.side, self.notes)
 
 
-def void_like(truth: NDArray[Any]) -> NoPrediction:
+def void_like(truth: NDArray[Any] | BlockedMap) -> NoPrediction:
     """The semantic prediction of nothing: counts as missed everywhere."""
     return NO_PREDICTION

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segeval.errors import Caution, SegevalError
+from segeval.readers.listing import list_files
 from segeval.readers.maps.labels import EXTENSIONS, read_labels
-from segeval.readers.pairing import list_files
+from segeval.readers.protocol import Notes
 from segeval.samples.labels import LARGEST_LABEL, as_labels
 from segeval.samples.pairs import Key
 from segeval.samples.panoptic import PanopticMap, Segments
@@ -39,11 +40,20 @@ class CodedPanoptic:
     cautions: tuple[Caution, ...] = ()
     single: bool = False
     by_id: bool = False
+    notes: Notes = field(default_factory=Notes, compare=False)
 
     @classmethod
     def open(cls, path: Path, side: str, *, channels: bool, void: tuple[int, ...], suffix: str = "") -> CodedPanoptic:
         """List the maps below a path."""
-        return cls(list_files(path, EXTENSIONS, "panoptic", suffix), side, channels, void, single=path.is_file())
+        notes = Notes()
+        return cls(
+            list_files(path, EXTENSIONS, "panoptic", suffix, notes),
+            side,
+            channels,
+            void,
+            single=path.is_file(),
+            notes=notes,
+        )
 
     def keys(self) -> Sequence[Key]:
         """Relative paths without extension."""
@@ -75,7 +85,7 @@ class CodedPanoptic:
         from segeval.kernels.counting import overlap
 
         file = self.file(key)
-        pixels = read_labels(file, self.side)
+        pixels = read_labels(file, self.side, self.notes)
         if self.channels:
             if pixels.ndim != 3 or pixels.dtype != np.uint8 or pixels.shape[2] < 3 or pixels[..., 2].any():
                 raise SegevalError(

@@ -15,7 +15,8 @@ from segeval.metrics.metric import Metric
 from segeval.metrics.semantic.rule import SemanticIoU
 from segeval.metrics.tasks import TASKS
 from segeval.readers.coco.tables import file_stem, image_entries, read_tables
-from segeval.readers.pairing import PairedSource, is_hidden, plain_name
+from segeval.readers.listing import is_hidden, plain_name
+from segeval.readers.pairing import PairedSource
 from segeval.readers.reading import Reading
 from segeval.readers.sources import open_pairs
 from segeval.report.pictures.instance_layers import instance_layers

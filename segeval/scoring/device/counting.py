@@ -121,6 +121,8 @@ def count_semantic(rule: Any, prediction: Tensor, truth: Tensor) -> tuple[int, S
     """
     if truth.dtype.is_floating_point or truth.ndim not in (2, 3) or rule.taxonomy is None:
         return None
+    if getattr(rule, "threshold", None) is not None:
+        return None
     if getattr(rule, "diagnose", False) or min((*rule.void_values, *(raw for raw, _ in rule.map_truth), 0)) < 0:
         return None
     channels = prediction.dtype.is_floating_point and prediction.ndim == truth.ndim + 1
