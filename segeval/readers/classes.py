@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -183,7 +184,8 @@ def taxonomy_of_categories(entries: Any, path: object) -> Taxonomy:
             )
         colour = entry.get("color", entry.get("colour"))
         if colour is not None:
-            colours.append(_colour(colour, Path(str(path))))
+            with suppress(SegevalError):  # it moves no number: one that can't be read is made anew
+                colours.append(_colour(colour, Path(str(path))))
     if things and len(things) != len(ids):
         raise SegevalError("only some categories have 'isthing'", file=path, remedy="give it to all or none")
     try:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from segeval.errors import SegevalError
 from segeval.readers.coco.panoptic import find_json
@@ -97,10 +98,18 @@ def _told_by_pixels(path: Path, asked: Sequence[str], task: str, suffix: str) ->
             what = "is a colour PNG" if first.suffix.lower() == ".png" else f"holds an array of shape {pixels.shape}"
             doubt = f"{what} without a panoptic JSON in or beside its folder"
             remedy = "give the JSON instead of the folder, or name the format by {option}"
+        elif _palette_like(pixels):
+            doubt = "holds colours of a palette, or class and instance: red and green are multiples of 64"
+            remedy = "name the format by {option} if it is class and instance, or convert colours to class ids"
     elif pixels.dtype != np.uint8:
         doubt = f"holds {pixels.dtype} values: class ids, instance ids, or class * 1000 + instance"
     fits = tuple(name for name in likely if name in asked)
     return Told(fits, first, doubt if len(fits) > 1 else "", remedy)
+
+
+def _palette_like(pixels: NDArray[np.uint8]) -> bool:
+    """Whether red and green hold what the common palettes are made of: 0, 64, 128 and 192."""
+    return bool(pixels[..., :2].any()) and not (pixels[..., :2] % 64).any()
 
 
 def _holds_masks(path: Path) -> bool:

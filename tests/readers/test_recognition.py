@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from segeval import SegevalError, score
 from segeval.readers import recognition
+from segeval.readers.classes import taxonomy_of_categories
 from segeval.readers.coco.tables import form_of_json, read_tables
 from segeval.readers.formats import FORMATS, Format, check_format, fitting, format_of
 from segeval.readers.maps.labels import LabelFolder
@@ -242,3 +243,22 @@ def test_the_walk_finds_what_the_standard_library_does(
 def test_what_only_looks_like_segments(tmp_path: Path, content: str, form: str) -> None:
     (tmp_path / "a.json").write_text(content)
     assert form_of_json(tmp_path / "a.json") == form
+
+
+def test_colours_of_a_palette_are_no_channels(tmp_path: Path) -> None:
+    """Three classes of the common palette have no blue: they must not be read as class and instance unasked."""
+    palette = np.array([[0, 0, 0], [128, 0, 0], [0, 128, 0], [128, 128, 0]], np.uint8)
+    for side in ("gt", "pred"):
+        (tmp_path / side).mkdir()
+        png(tmp_path / side / "a.png", palette[np.arange(12).reshape(3, 4) % 4])
+    for task in (None, "panoptic"):
+        with pytest.raises(SegevalError, match=r"holds colours of a palette, or class and instance.*--gt-format"):
+            score(tmp_path / "pred", tmp_path / "gt", task=task)
+    forced = {"gt_format": "panoptic-channels", "pred_format": "panoptic-channels"}
+    assert score(tmp_path / "pred", tmp_path / "gt", task="panoptic", **forced)["PQ"] == 1.0
+
+
+@pytest.mark.parametrize("colour", ["#dc143c", [220, 20, 60, 255], [0.86, 0.08, 0.24], [220.0, 20.0, 60.0], "red", {}])
+def test_a_category_s_colour_moves_no_number(colour: object) -> None:
+    entries = [{"id": 1, "name": "x", "color": colour}, {"id": 2, "name": "y", "color": [1, 2, 3]}]
+    assert taxonomy_of_categories(entries, "a.json").names == ("x", "y")
