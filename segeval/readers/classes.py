@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -26,9 +27,11 @@ def read_classes(text: str) -> tuple[Taxonomy, tuple[int, ...] | None]:
     Parameters
     ----------
     text
-        A count; a text file with one name a line (ids from 0); or a JSON file: a list of names, a list of objects
-        with ``id``, ``name`` and perhaps ``color`` and ``isthing``, an object holding such a list as ``categories`` or
-        ``classes``, or an object with ``names`` (and ``palette``, ``void``).
+        A count; a text file with one name a line (ids from 0), or with a number and a name in each (``0: road``,
+        ``1 car``); a table with headers (``Pixel Value, Class`` or ``name,r,g,b``); or a JSON file: a list of names, a
+        list of objects with ``id``, ``name`` and perhaps ``color`` and ``isthing``, an object holding such a list as
+        ``categories`` or ``classes``, an object with ``names`` (and ``palette``, ``void``), or names by id, perhaps as
+        ``id2label``.
 
     Raises
     ------
@@ -48,8 +51,7 @@ def read_classes(text: str) -> tuple[Taxonomy, tuple[int, ...] | None]:
         raise SegevalError(f"can't be read ({error.strerror})", file=text, remedy="check the path") from None
     except UnicodeDecodeError:
         raise SegevalError("is not UTF-8 text", file=text, remedy="give a text file with one name a line") from None
-    names = _names(lines, text)
-    return Taxonomy.of_names(names), None
+    return _from_table(lines, text) or _from_numbered(lines, text) or Taxonomy.of_names(_names(lines, text)), None
 
 
 def class_list(word: str) -> str:
@@ -80,6 +82,77 @@ def given_classes(
     if isinstance(classes, (str, os.PathLike)):
         return read_classes(os.fspath(classes))
     return Taxonomy.of(classes), None
+
+
+# What a column's header may say, by what the column holds.
+_HEADERS = {
+    "id": ("id", "index", "value", "pixel value", "pixel_value", "class id", "class_id", "label id", "trainid"),
+    "name": ("name", "class", "class name", "class_name", "label"),
+    "r": ("r", "red"),
+    "g": ("g", "green"),
+    "b": ("b", "blue"),
+}
+_NUMBERED = re.compile(r"(\d+)\s*[:,;=\t ]\s*(\S.*)")
+
+
+def _from_table(lines: list[str], path: str) -> Taxonomy | None:
+    """Classes from a table whose first line names its columns; None if the file is none.
+
+    Raises
+    ------
+    SegevalError
+        For a table without a column of names, and for cells that are no numbers.
+    """
+    rows = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    mark = next((m for m in ",;\t" if len(rows) > 1 and all(m in line for _, line in rows)), "")
+    if not mark:
+        return None
+    cells = [(number, [cell.strip().strip('"') for cell in line.split(mark)]) for number, line in rows]
+    column = {
+        what: k for what, words in _HEADERS.items() for k, cell in enumerate(cells[0][1]) if cell.lower() in words
+    }
+    if not column and all(_NUMBERED.fullmatch(line.strip()) for _, line in rows):
+        return None
+    if "name" not in column:
+        text = f"is a table whose first line names no column of names: {rows[0][1].strip()[:60]!r}"
+        raise SegevalError(
+            text, file=path, remedy="name the columns id and name (and r, g, b), or write one name a line"
+        )
+    ids, names, colours = [], [], []
+    for k, (number, row) in enumerate(cells[1:]):
+        if len(row) != len(cells[0][1]):
+            raise SegevalError(
+                f"line {number} has {len(row)} cells, not {len(cells[0][1])}", file=path, remedy="mend it"
+            )
+        ids.append(_cell(row[column["id"]], number, path) if "id" in column else k)
+        names.append(row[column["name"]])
+        if {"r", "g", "b"} <= column.keys():
+            colours.append(_colour([_cell(row[column[c]], number, path) for c in "rgb"], Path(path)))
+    return _of_ids(ids, names, path, tuple(colours))
+
+
+def _cell(text: str, line: int, path: str) -> int:
+    if not text.isdecimal():
+        raise SegevalError(f"line {line} has {text[:40]!r} where a number belongs", file=path, remedy="write a number")
+    return int(text)
+
+
+def _from_numbered(lines: list[str], path: str) -> Taxonomy | None:
+    """Classes from lines that all begin with a number of their own; None if they don't."""
+    found = [_NUMBERED.fullmatch(line.strip()) for line in lines if line.strip()]
+    if len(found) < 2 or not all(found):
+        return None
+    return _of_ids([int(m[1]) for m in found if m], [m[2].strip() for m in found if m], path)
+
+
+def _of_ids(ids: list[int], names: list[str], path: str, colours: tuple[Colour, ...] = ()) -> Taxonomy:
+    """Classes by id, whatever the order of the lines."""
+    order = sorted(range(len(ids)), key=ids.__getitem__)
+    try:
+        chosen = tuple(colours[k] for k in order) if colours else ()
+        return Taxonomy(tuple(ids[k] for k in order), tuple(names[k] for k in order), None, chosen)
+    except SegevalError as error:
+        raise SegevalError(error.message, file=path, remedy=error.remedy) from None
 
 
 def _names(lines: list[str], path: str) -> list[str]:
@@ -129,7 +202,10 @@ def _from_json(data: Any, path: Path) -> tuple[Taxonomy, tuple[int, ...] | None]
             given = data["void"] if isinstance(data["void"], list) else [data["void"]]
             void = tuple(integer(v, "'void'", path) for v in given)
         palette = data.get("palette", data.get("colors", data.get("colours")))
-        data = data.get("categories", data.get("classes", data.get("names")))
+        data = data.get("id2label", data)
+        if isinstance(data, dict) and data and all(key.isdecimal() and isinstance(v, str) for key, v in data.items()):
+            return _of_ids([int(key) for key in data], list(data.values()), str(path)), void
+        data = data.get("categories", data.get("classes", data.get("names"))) if isinstance(data, dict) else data
     if not isinstance(data, list) or not data:
         raise SegevalError(
             "holds no list of classes",
