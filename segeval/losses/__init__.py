@@ -13,56 +13,55 @@ from typing import Literal
 
 from torch import nn
 
-from segeval.losses import functional
-from segeval.losses.encoding import Encoded, encode
-from segeval.losses.maps import (
-    border_weight_map,
-    boundary_distance_map,
-    inner_distance_map,
-    inverted_distance_map,
-    median_frequency_weights,
-    region_wise_map,
-    signed_distance_map,
-)
-from segeval.losses.modules import (
-    ActiveBoundaryLoss,
-    BalancedCrossEntropyLoss,
-    BorderCrossEntropyLoss,
-    BoundaryAwareLoss,
-    BoundaryDoULoss,
-    BoundaryLoss,
-    ComboLoss,
-    ConditionalBoundaryLoss,
-    CrossEntropyLoss,
-    DiceCrossEntropyLoss,
-    DiceLoss,
-    DistanceCrossEntropyLoss,
-    ExponentialLogarithmicLoss,
-    FocalLoss,
-    FocalTverskyLoss,
-    GeneralizedDiceLoss,
-    HausdorffDistanceLoss,
-    HausdorffErosionLoss,
-    InverseFormLoss,
-    JaccardLoss,
-    LogCoshDiceLoss,
-    Loss,
-    LovaszHingeLoss,
-    LovaszSoftmaxLoss,
-    OHEMLoss,
-    RegionMutualInformationLoss,
-    RegionWiseLoss,
-    SensitivitySpecificityLoss,
-    ShapeAwareLoss,
-    SigmoidFocalLoss,
-    TLoss,
-    TopKLoss,
-    TverskyLoss,
-    UnifiedFocalLoss,
-    WassersteinDiceLoss,
-)
-from segeval.losses.tasks import MaskRCNNLoss, PanopticLoss
-from segeval.losses.weighted import WeightedSum, linear_schedule
+from segeval.losses import functional as functional
+from segeval.losses.encoding import Encoded as Encoded
+from segeval.losses.encoding import encode as encode
+from segeval.losses.maps import border_weight_map as border_weight_map
+from segeval.losses.maps import boundary_distance_map as boundary_distance_map
+from segeval.losses.maps import inner_distance_map as inner_distance_map
+from segeval.losses.maps import inverted_distance_map as inverted_distance_map
+from segeval.losses.maps import median_frequency_weights as median_frequency_weights
+from segeval.losses.maps import region_wise_map as region_wise_map
+from segeval.losses.maps import signed_distance_map as signed_distance_map
+from segeval.losses.modules import ActiveBoundaryLoss as ActiveBoundaryLoss
+from segeval.losses.modules import BalancedCrossEntropyLoss as BalancedCrossEntropyLoss
+from segeval.losses.modules import BorderCrossEntropyLoss as BorderCrossEntropyLoss
+from segeval.losses.modules import BoundaryAwareLoss as BoundaryAwareLoss
+from segeval.losses.modules import BoundaryDoULoss as BoundaryDoULoss
+from segeval.losses.modules import BoundaryLoss as BoundaryLoss
+from segeval.losses.modules import ComboLoss as ComboLoss
+from segeval.losses.modules import ConditionalBoundaryLoss as ConditionalBoundaryLoss
+from segeval.losses.modules import CrossEntropyLoss as CrossEntropyLoss
+from segeval.losses.modules import DiceCrossEntropyLoss as DiceCrossEntropyLoss
+from segeval.losses.modules import DiceLoss as DiceLoss
+from segeval.losses.modules import DistanceCrossEntropyLoss as DistanceCrossEntropyLoss
+from segeval.losses.modules import ExponentialLogarithmicLoss as ExponentialLogarithmicLoss
+from segeval.losses.modules import FocalLoss as FocalLoss
+from segeval.losses.modules import FocalTverskyLoss as FocalTverskyLoss
+from segeval.losses.modules import GeneralizedDiceLoss as GeneralizedDiceLoss
+from segeval.losses.modules import HausdorffDistanceLoss as HausdorffDistanceLoss
+from segeval.losses.modules import HausdorffErosionLoss as HausdorffErosionLoss
+from segeval.losses.modules import InverseFormLoss as InverseFormLoss
+from segeval.losses.modules import JaccardLoss as JaccardLoss
+from segeval.losses.modules import LogCoshDiceLoss as LogCoshDiceLoss
+from segeval.losses.modules import Loss as Loss
+from segeval.losses.modules import LovaszHingeLoss as LovaszHingeLoss
+from segeval.losses.modules import LovaszSoftmaxLoss as LovaszSoftmaxLoss
+from segeval.losses.modules import OHEMLoss as OHEMLoss
+from segeval.losses.modules import RegionMutualInformationLoss as RegionMutualInformationLoss
+from segeval.losses.modules import RegionWiseLoss as RegionWiseLoss
+from segeval.losses.modules import SensitivitySpecificityLoss as SensitivitySpecificityLoss
+from segeval.losses.modules import ShapeAwareLoss as ShapeAwareLoss
+from segeval.losses.modules import SigmoidFocalLoss as SigmoidFocalLoss
+from segeval.losses.modules import TLoss as TLoss
+from segeval.losses.modules import TopKLoss as TopKLoss
+from segeval.losses.modules import TverskyLoss as TverskyLoss
+from segeval.losses.modules import UnifiedFocalLoss as UnifiedFocalLoss
+from segeval.losses.modules import WassersteinDiceLoss as WassersteinDiceLoss
+from segeval.losses.tasks import MaskRCNNLoss as MaskRCNNLoss
+from segeval.losses.tasks import PanopticLoss as PanopticLoss
+from segeval.losses.weighted import WeightedSum as WeightedSum
+from segeval.losses.weighted import linear_schedule as linear_schedule
 
 Level = Literal["pixel", "region", "boundary", "combination", "task"]
 
@@ -140,57 +139,8 @@ LOSSES: dict[str, LossInfo] = {
     "panoptic": LossInfo(PanopticLoss, "task", "Kirillov et al., CVPR 2019", ("instance_terms",)),
 }
 
-__all__ = [
-    "LOSSES",
-    "ActiveBoundaryLoss",
-    "BalancedCrossEntropyLoss",
-    "BorderCrossEntropyLoss",
-    "BoundaryAwareLoss",
-    "BoundaryDoULoss",
-    "BoundaryLoss",
-    "ComboLoss",
-    "ConditionalBoundaryLoss",
-    "CrossEntropyLoss",
-    "DiceCrossEntropyLoss",
-    "DiceLoss",
-    "DistanceCrossEntropyLoss",
-    "Encoded",
-    "ExponentialLogarithmicLoss",
-    "FocalLoss",
-    "FocalTverskyLoss",
-    "GeneralizedDiceLoss",
-    "HausdorffDistanceLoss",
-    "HausdorffErosionLoss",
-    "InverseFormLoss",
-    "JaccardLoss",
-    "Level",
-    "LogCoshDiceLoss",
-    "Loss",
-    "LossInfo",
-    "LovaszHingeLoss",
-    "LovaszSoftmaxLoss",
-    "MaskRCNNLoss",
-    "OHEMLoss",
-    "PanopticLoss",
-    "RegionMutualInformationLoss",
-    "RegionWiseLoss",
-    "SensitivitySpecificityLoss",
-    "ShapeAwareLoss",
-    "SigmoidFocalLoss",
-    "TLoss",
-    "TopKLoss",
-    "TverskyLoss",
-    "UnifiedFocalLoss",
-    "WassersteinDiceLoss",
-    "WeightedSum",
-    "border_weight_map",
-    "boundary_distance_map",
-    "encode",
-    "functional",
-    "inner_distance_map",
-    "inverted_distance_map",
-    "linear_schedule",
-    "median_frequency_weights",
-    "region_wise_map",
-    "signed_distance_map",
+# The losses, and what is made of them: all that these modules define, less what begins with an underscore.
+__all__ = ["LOSSES", "Level", "functional"]
+__all__ += [
+    n for n, made in vars().items() if n[0] != "_" and str(getattr(made, "__module__", "")).startswith(__name__)
 ]
