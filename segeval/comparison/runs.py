@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from segeval.errors import Caution, SegevalError
-from segeval.evidence.tally import Tally
-from segeval.metrics.metric import Metric
 from segeval.readers.coco.tables import keys_by_name
 from segeval.results.result import Result
 from segeval.samples.pairs import Key
+from segeval.scoring.rescoring import rescored
 from segeval.statistics.attributes import by_key
 
 RECORD = "result.json"
@@ -49,41 +48,8 @@ def load_run(folder: str | os.PathLike[str], *, shards: bool = False) -> Result:
         raise SegevalError(text, file=path, remedy="add the shards with segeval merge")
     if result.tally is None:
         raise SegevalError("this run has no tally.npz", file=path, remedy="score again with --out")
-    _agree(result, _scored(result, result.tally, path), path)
+    _agree(result, rescored(result.metric, result.tally, [(path, result.tally)]), path)
     return result
-
-
-def _scored(result: Result, tally: Tally, path: Path) -> Result:
-    """The score that the rows give; rows that are not the rule's are a damaged run, all else is a defect of ours."""
-    rule: Metric = result.metric
-    try:
-        return rule.score(tally)
-    except SegevalError:
-        raise
-    except Exception:
-        if wrong := _strange_rows(rule, tally):
-            raise SegevalError(f"damaged run ({wrong})", file=path, remedy="score again") from None
-        raise
-
-
-def _strange_rows(rule: Metric, tally: Tally) -> str:
-    """What rows hold that the rule never writes; nothing where they could be its own."""
-    for name, wanted in rule.observe([]).tables.items():
-        rows = tally.tables.get(name)
-        if rows is None:
-            return f"the rows lack the table {name!r}"
-        for column, values in wanted.columns().items():
-            found = rows.columns().get(column)
-            if found is None or found.shape[1:] != values.shape[1:] or found.dtype.kind != values.dtype.kind:
-                return f"the rows lack the column {column!r} of {name!r}"
-        for column in ("class", "truth", "prediction"):
-            known = {-1, *(rule.taxonomy.ids if rule.taxonomy is not None else rows.columns().get(column, ()))}
-            if column in rows.groups and (strange := set(rows.groups[column].tolist()) - known):
-                return f"the rows of {name!r} hold the class {min(strange)}"
-        for column, values in rows.counts.items():
-            if values.size and int(values.min()) < 0:
-                return f"the rows of {name!r} hold a negative number of {column!r}"
-    return ""
 
 
 def _agree(stored: Result, again: Result, path: Path) -> None:

@@ -38,6 +38,23 @@ def whole_numbers(values: Any, name: str) -> tuple[int, ...]:
         raise SegevalError(f"{name}={values!r} holds no whole number", remedy="give whole numbers") from None
 
 
+def whole_pairs(values: Any, name: str) -> tuple[tuple[int, int], ...]:
+    """A mapping of whole numbers, or rows of two, as rows.
+
+    Raises
+    ------
+    SegevalError
+        For anything else.
+    """
+    rows = values.items() if isinstance(values, Mapping) else values
+    if not isinstance(rows, Iterable):
+        raise SegevalError(f"{name}={values!r} holds no pairs", remedy="give pairs of whole numbers")
+    pairs = [whole_numbers(row, name) for row in rows]
+    if any(len(pair) != 2 for pair in pairs):
+        raise SegevalError(f"{name}={values!r} holds no pairs", remedy="give pairs of whole numbers")
+    return tuple((a, b) for a, b in pairs)
+
+
 def real_numbers(values: Any, name: str) -> tuple[float, ...]:
     """One number or several as a tuple of floats.
 
@@ -49,7 +66,7 @@ def real_numbers(values: Any, name: str) -> tuple[float, ...]:
     try:
         several = values if isinstance(values, Iterable) else (values,)
         return tuple(float(v) for v in several)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise SegevalError(f"{name}={values!r} holds no number", remedy="give numbers") from None
 
 
@@ -63,7 +80,7 @@ def named_ranges(values: Any, name: str) -> tuple[tuple[str, float, float], ...]
     """
     try:
         return tuple((str(label), float(low), float(high)) for label, low, high in values)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise SegevalError(f"{name}={values!r} holds no ranges", remedy="give rows of name, low, high") from None
 
 
@@ -126,4 +143,5 @@ __all__ = [
     "rule_to_dict",
     "void_value",
     "whole_numbers",
+    "whole_pairs",
 ]

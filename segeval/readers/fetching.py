@@ -6,10 +6,11 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 
+from segeval.errors import SegevalError
 from segeval.readers.pairing import PairedSource
 from segeval.readers.recognition import recognise_task
 from segeval.samples.pairs import Key, Pair
-from segeval.storage.mounts import Mount, mount_of, release, told_by_address
+from segeval.storage.mounts import Mount, address_of, mount_of, release, spoken, told_by_address
 from segeval.storage.remote import Located, located
 
 
@@ -30,12 +31,16 @@ class FetchedPairs(PairedSource):
             mount.expect(wanted)
 
     def load(self, key: Key) -> Pair:
-        """One image's truth and prediction."""
+        """One image's truth and prediction; the pair, and what is wrong with it, speak of addresses."""
         if not all(mount.expected for mount in self.mounts):
             self.expect(self.keys())
-        pair = super().load(key)
+        try:
+            pair = super().load(key)
+        except SegevalError as error:
+            raise spoken(error, self.mounts) from None
         release(self.files(key))
-        return pair
+        truth, prediction = (f and address_of(f, self.mounts) for f in (pair.truth_file, pair.prediction_file))
+        return pair._replace(truth_file=truth, prediction_file=prediction)
 
 
 def fetched_pairs(source: PairedSource, places: Sequence[Located]) -> PairedSource:

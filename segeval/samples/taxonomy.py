@@ -183,7 +183,7 @@ class Taxonomy:
                 None if things is None else tuple(bool(t) for t in things),
                 tuple((int(r), int(g), int(b)) for r, g, b in colours),
             )
-        except (KeyError, TypeError, ValueError, AssertionError):
+        except (KeyError, TypeError, ValueError, OverflowError, AssertionError):
             raise SegevalError("the classes of the saved run can't be read", remedy="score again") from None
 
 

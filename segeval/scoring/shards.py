@@ -15,6 +15,7 @@ from segeval.metrics.metric import Metric
 from segeval.metrics.options import rule_to_dict
 from segeval.results.result import Result
 from segeval.samples.pairs import Key
+from segeval.scoring.rescoring import rescored
 
 # How many keys a message lists.
 SHOWN = 3
@@ -132,7 +133,8 @@ def merge_runs(folders: Sequence[str | os.PathLike[str]]) -> Result:
         _refuse_gaps([path for path, _ in runs], abouts)
     _refuse_overlaps(runs)
     rule = runs[0][1].metric
-    result: Result = rule.score(merge([run.tally for _, run in runs if run.tally is not None]))
+    parts = [(path / "result.json", run.tally) for path, run in runs if run.tally is not None]
+    result = rescored(rule, merge([tally for _, tally in parts]), parts)
     cautions: list[Caution] = []
     for about, (_, run) in zip(abouts, runs, strict=True):
         said = [Caution(c, m) for c, m in about["cautions"]] if about else _of_readers(run, result)

@@ -205,6 +205,14 @@ def spoken(error: SegevalError, mounts: Iterable[Mount]) -> SegevalError:
     return error.renamed(names) if names else error
 
 
+def address_of(path: str, mounts: Iterable[Mount]) -> str:
+    """What people call a path in one of some mounts; any other as it is."""
+    for mount in mounts:
+        for prefix, address in mount.names.items():
+            path = path.replace(prefix, address)
+    return path
+
+
 def mount_of(path: str | Path) -> Mount | None:
     """The mount that a path lies in."""
     if not _mounts:

@@ -126,6 +126,7 @@ MISUSED: dict[str, tuple[list[str], str]] = {
     "band": ([*SEMANTIC, "--diagnose", "--band", "0"], "a band of 0 pixels is none; give --band 1 or more"),
     "thresholds": ([*INSTANCE, "--iou-thresholds", "0.7", "0.5"], "IoU thresholds (0.7, 0.5); give ascending numbers"),
     "detections": ([*INSTANCE, "--max-dets", "0"], "max_dets (0,); give counts from 1"),
+    "more detections than ranks": ([*INSTANCE, "--max-dets", "3000000000"], "give counts from 1 to 2147483647"),
     "ranges": ([*INSTANCE, "--area-ranges", "s:9:2"], "area range s:9:2; give distinct names"),
     "other task": ([*INSTANCE, "--void", "3"], "--void is no option of the instance task"),
     "collapse": ([*SEMANTIC, "--average", "image", "--collapse"], "--average image needs the rows of each image"),

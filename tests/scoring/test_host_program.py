@@ -11,6 +11,9 @@ import numpy as np
 import pytest
 
 from segeval import SegevalError, score
+from segeval.readers.reading import Reading
+from segeval.scoring.evaluation import evaluate
+from segeval.scoring.opening import open_data
 from tests.cli.commands import segeval
 from tests.cli.refusals import Capsys
 
@@ -55,6 +58,25 @@ def test_the_command_leaves_the_collector_as_it_was(capsys: Capsys, tmp_path: Pa
             assert gc.isenabled() is on
     finally:
         (gc.enable if was else gc.disable)()
+
+
+def test_an_open_source_speaks_of_its_addresses(tmp_path: Path) -> None:
+    """Also where no call of the library is under way but the source's own."""
+    pred, gt = _folders(tmp_path)
+    (gt / "1.npy").write_bytes(b"no array")
+    np.save(gt / "2.npy", np.full((4, 5), 9, np.uint8))
+    with zipfile.ZipFile(tmp_path / "gt.zip", "w") as archive:
+        for file in sorted(gt.iterdir()):
+            archive.write(file, file.name)
+    reading, options = Reading.among(pred, tmp_path / "gt.zip", {"classes": 2})
+    source, rule = open_data(reading, "semantic", options)
+    assert source.load("0").truth_file == f"{tmp_path}/gt.zip/0.npy"
+    assert source.load("0").prediction_file == f"{pred}/0.npy"
+    for key, said in (("1", "can't be read as .npy"), ("2", "label 9")):
+        for work in (lambda k=key: rule.observe([source.load(k)]), lambda k=key: evaluate(source, rule, keys=[k])):
+            with pytest.raises(SegevalError, match=said) as caught:
+                work()
+            assert str(caught.value).startswith(f"{tmp_path}/gt.zip/{key}.npy: ")
 
 
 def test_errors_of_two_runs_speak_of_their_own_addresses(tmp_path: Path) -> None:

@@ -34,6 +34,8 @@ IOU_THRESHOLDS = tuple(np.linspace(0.5, 0.95, 10).tolist())
 ALL_AREAS = (0.0, 1e10)
 AREA_RANGES = (("s", 0.0, 1024.0), ("m", 1024.0, 9216.0), ("l", 9216.0, 1e10))
 MOST_THRESHOLDS = 64
+# Ranks are kept in 32 bits.
+MOST_DETECTIONS = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -102,8 +104,8 @@ class InstanceAP(Metric):
         if len(thresholds) > MOST_THRESHOLDS:
             raise SegevalError(f"{len(thresholds)} IoU thresholds", remedy=f"give at most {MOST_THRESHOLDS}")
         counts = tuple(sorted(set(whole_numbers(self.max_dets, "max_dets"))))
-        if not counts or counts[0] < 1:
-            raise SegevalError(f"max_dets {self.max_dets}", remedy="give counts from 1")
+        if not counts or counts[0] < 1 or counts[-1] > MOST_DETECTIONS:
+            raise SegevalError(f"max_dets {self.max_dets}", remedy=f"give counts from 1 to {MOST_DETECTIONS}")
         ranges = named_ranges(self.area_ranges, "area_ranges")
         names = [name for name, _, _ in ranges]
         for name, low, high in ranges:

@@ -16,7 +16,15 @@ from segeval.evidence.rows import Rows, fold, image_digest
 from segeval.evidence.tally import Tally, in_order
 from segeval.metrics.confusions import Confusions
 from segeval.metrics.metric import Metric
-from segeval.metrics.options import check_choices, option, real_numbers, rule_to_dict, void_value, whole_numbers
+from segeval.metrics.options import (
+    check_choices,
+    option,
+    real_numbers,
+    rule_to_dict,
+    void_value,
+    whole_numbers,
+    whole_pairs,
+)
 from segeval.metrics.reweighting import ReweightedCounts
 from segeval.metrics.semantic.borders import BorderSplit, border_split
 from segeval.metrics.semantic.channels import LOGIT, NOT_CUT, PROBABILITY, is_floating, labels_of
@@ -111,11 +119,11 @@ class SemanticIoU(Metric):
         if self.void is not None:
             object.__setattr__(self, "void", tuple(sorted(set(whole_numbers(self.void, "void")))))
         one = isinstance(self.exclude, (str, int))
+        if not one and not isinstance(self.exclude, Iterable):
+            raise SegevalError(f"exclude={self.exclude!r} holds no class", remedy="give ids or names")
         object.__setattr__(self, "exclude", tuple(map(str, (self.exclude,) if one else self.exclude)))
         for name in ("map_truth", "map_prediction"):
-            table = getattr(self, name)
-            pairs = table.items() if isinstance(table, Mapping) else table
-            object.__setattr__(self, name, tuple((a, b) for a, b in (whole_numbers(p, name) for p in pairs)))
+            object.__setattr__(self, name, whole_pairs(getattr(self, name), name))
         if self.binary and self.taxonomy is None:
             object.__setattr__(self, "taxonomy", Taxonomy.of_names(("background", "foreground")))
         if self.taxonomy is None:
@@ -135,7 +143,10 @@ class SemanticIoU(Metric):
     def _check_threshold(self) -> None:
         if self.threshold is None:
             return
-        (threshold,) = real_numbers(self.threshold, "threshold")
+        numbers = real_numbers(self.threshold, "threshold")
+        if len(numbers) != 1:
+            raise SegevalError(f"{len(numbers)} thresholds", remedy="give one, such as 128")
+        threshold = numbers[0]
         if not self.binary:
             raise SegevalError("a threshold is for binary masks", remedy="give --binary too, or leave it out")
         if not 0 < threshold < float("inf"):
